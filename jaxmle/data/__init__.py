@@ -1,0 +1,1 @@
+"""Data: columns in, validated and grouped; designs and equal-sized chunks out."""

@@ -1,0 +1,1 @@
+"""Small real data sets in the public domain, shipped with the package."""

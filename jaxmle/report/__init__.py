@@ -1,0 +1,1 @@
+"""Report: statements to people, in the terminal, in notebooks and as pictures."""

@@ -1,0 +1,1 @@
+"""Solve: from a start to a solution, knowing nothing of models or data."""
