@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import jaxlib
@@ -89,31 +93,80 @@ def check_compiler(rows: int, precision: str, version: str = jaxlib.__version__,
         )
 
 
-class CompileCounter:
-    """Counts what XLA compiles while it is open: `with CompileCounter() as c: ...; c.count`.
+@contextlib.contextmanager
+def quiet_loader() -> Iterator[None]:
+    """Keep one false alarm of XLA off stderr: reading a program back from the cache, its CPU loader takes tuning
+    preferences of the compiler for missing features of the machine and prints a page about each
+    (github.com/openxla/xla/issues/44565). Whatever else is written to stderr meanwhile comes through afterwards.
+    """
+    if jax.default_backend() != "cpu" or jax.config.jax_compilation_cache_dir is None:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            held.seek(0)
+            for line in held:
+                if b"cpu_aot_loader.cc" not in line:
+                    os.write(2, line)
 
-    Programs read back from the persistent cache count too; `c.from_disk` of them were not compiled anew.
+
+class Compilation:
+    """What JAX compiles inside the block: `with Compilation() as c: ...; c.count, c.from_disk, c.seconds`.
+
+    `count` programs were needed, of which `from_disk` were read from a compile cache; `seconds` were spent on
+    tracing, lowering and compiling.
     """
 
-    _EVENT = "/jax/core/compile/backend_compile_duration"
-    _HIT = "/jax/compilation_cache/cache_hits"
+    _open: list[Compilation] = []
+    _listening = False
 
-    def __enter__(self) -> CompileCounter:
+    def __init__(self) -> None:
         self.count, self.from_disk, self.seconds = 0, 0, 0.0
-        self._open = True
-        jax.monitoring.register_event_duration_secs_listener(self._compiled)
-        jax.monitoring.register_event_listener(self._hit)
+
+    def __enter__(self) -> Compilation:
+        if not Compilation._listening:
+            jax.monitoring.register_event_duration_secs_listener(_on_duration)
+            jax.monitoring.register_event_listener(_on_event)
+            Compilation._listening = True
+        Compilation._open.append(self)
         return self
 
-    def _compiled(self, event: str, duration: float, **_: object) -> None:
-        if self._open and event == self._EVENT:
-            self.count += 1
-        if self._open and event.startswith("/jax/core/compile/"):
-            self.seconds += duration
-
-    def _hit(self, event: str, **_: object) -> None:
-        if self._open and event == self._HIT:
-            self.from_disk += 1
-
     def __exit__(self, *_: object) -> None:
-        self._open = False
+        Compilation._open.remove(self)
+
+
+def _on_duration(event: str, duration: float, **_: object) -> None:
+    for counter in Compilation._open:
+        counter.count += event == "/jax/core/compile/backend_compile_duration"
+        counter.seconds += duration if event.startswith("/jax/core/compile/") else 0.0
+
+
+def _on_event(event: str, **_: object) -> None:
+    for counter in Compilation._open:
+        counter.from_disk += event == "/jax/compilation_cache/cache_hits"
+
+
+_called: set[int] = set()
+
+
+def call(f: Callable[..., Any], *args: Any) -> tuple[Any, float, float]:
+    """Run a jitted function in the float64 scope: its result when it is ready, seconds of compiling, seconds of running."""
+    start = time.perf_counter()
+    with x64():
+        leaves, tree = jax.tree.flatten(args)
+        shapes = tuple((x.shape, str(x.dtype)) if hasattr(x, "shape") else x for x in leaves)
+        key = hash((f, tree, shapes))
+        with Compilation() as compilation, contextlib.nullcontext() if key in _called else quiet_loader():
+            out = jax.block_until_ready(f(*args))
+        _called.add(key)
+    wall = time.perf_counter() - start
+    compiling = min(compilation.seconds, wall)
+    return out, compiling, wall - compiling

@@ -1,0 +1,324 @@
+"""From a model and a table to an objective: designs, the columns that the density uses, what is fixed, and the chunks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import runtime
+from ..data.chunks import Chunks, Groups, group_chunks, row_chunks, whole
+from ..data.design import Design, offset_of
+from ..data.tables import Table, check_finite
+from ..declare.linear import Linear
+from ..declare.model import Model
+from ..errors import DataError, FitWarning, ModelError, rows_in_words
+from .fixing import Fixing
+from .layout import Block, Layout
+from .objective import Objective
+from .placement import Placement
+from .rows import Params, Program, Row, scalar
+
+CLOSURE_LIMIT = 10_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """The data of a fit, read and validated: what each unit is made of. `rows` are the table's rows that were kept."""
+
+    columns: dict[str, np.ndarray]
+    designs: tuple[Design, ...]
+    offsets: dict[str, np.ndarray]
+    groups: Groups | None
+    rows: np.ndarray
+    n_dropped: int
+
+    @property
+    def n_units(self) -> int:
+        return len(self.rows) if self.groups is None else len(self.groups.members)
+
+
+class _Probe(Row):
+    """A row of placeholders that finds out which columns the density uses and reads each when it is asked for."""
+
+    def __init__(self, table: Table, shape_of: Callable[[np.ndarray], tuple[int, ...]]) -> None:
+        super().__init__({})
+        self.read: dict[str, np.ndarray] = {}
+        self._table, self._shape_of = table, shape_of
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.read:
+            self.read[name] = self._table.numeric(name, "the log-density")
+        column = self.read[name]
+        kind = bool if column.dtype == bool else jnp.int64 if column.dtype.kind in "iu" else jnp.float64
+        return jnp.zeros(self._shape_of(column), kind)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._table.names
+
+    def __iter__(self):
+        return iter(self._table.names)
+
+    def __len__(self) -> int:
+        return len(self._table.names)
+
+    def keys(self):
+        return self._table.names
+
+    def items(self):
+        return [(name, self[name]) for name in self._table.names]
+
+    def values(self):
+        return [self[name] for name in self._table.names]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default
+
+
+def used_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
+    """The columns that the log-density asks for; the function is traced once, on placeholders, and nothing compiled.
+
+    Raises:
+        ModelError: when the function fails on one observation, or does not return one real number.
+        DataError: when it asks for a column that the table lacks, or that is not numeric.
+    """
+    unit = model.unit_kind
+    lead = {"row": (), "group": (2,), "all": (table.n_rows,)}[unit]
+    probe = _Probe(table, lambda column: (*lead, *column.shape[1:]))
+    shapes = {}
+    for name, parameter in model.params.items():
+        if isinstance(parameter, Linear):
+            shapes[name] = jax.ShapeDtypeStruct((*lead, *parameter.shape), np.float64)
+        else:
+            shapes[name] = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), np.float64), parameter.default())
+    mask = (jax.ShapeDtypeStruct((2,), bool),) if unit == "group" else ()
+
+    def one(p: dict, *mask: Any) -> Any:
+        value = model.log_density(Params(p), probe, *mask)
+        return jnp.asarray(value) if unit == "all" else scalar(value)
+
+    with runtime.x64():
+        try:
+            traced = jax.make_jaxpr(one)(shapes, *mask)
+        except (ModelError, DataError):
+            raise
+        except (
+            jax.errors.ConcretizationTypeError,
+            jax.errors.TracerArrayConversionError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise ModelError(_explained(error, model)) from error
+    big = [c for c in traced.consts if getattr(c, "size", 0) > CLOSURE_LIMIT]
+    if big:
+        warnings.warn(
+            f"The log-density uses {len(big)} array(s) from outside, the largest with {max(c.size for c in big):,} "
+            "numbers: they are compiled into the program, which costs time and memory at every fit. Pass them as "
+            "columns of the data or as a fixed parameter, e.g. {'table': Real(shape=..., fixed=array)}.",
+            FitWarning,
+            stacklevel=2,
+        )
+    return probe.read
+
+
+def _explained(error: Exception, model: Model) -> str:
+    first = str(error).strip().split("\n")[0]
+    if isinstance(error, jax.errors.TracerBoolConversionError):
+        why = "it uses `if`, `and`, `or`, `min` or `max` on a value that is only known later; write jnp.where(condition, a, b)"
+    elif isinstance(error, jax.errors.TracerArrayConversionError):
+        why = "it passes a parameter or a column to NumPy or SciPy; use jax.numpy (jnp.log for np.log), jax.scipy or jaxmle.numerics"
+    elif isinstance(error, jax.errors.ConcretizationTypeError):
+        why = "it needs a value as a Python number (float(...), int(...), range(...)); keep it a jax.numpy expression"
+    else:
+        why = f"{type(error).__name__}: {first}"
+    return f"The log-density {model.title!r} cannot be evaluated on one observation: {why}."
+
+
+def read_source(
+    model: Model, table: Table, weights: np.ndarray, missing: str
+) -> tuple[Source, dict[str, int], dict[str, int]]:
+    """Read and validate all that the model needs of the table; also design numbers by parameter, and terms by parameter."""
+    designs: dict[Any, tuple[int, Design]] = {}
+    number: dict[str, int] = {}
+    offsets: dict[str, np.ndarray] = {}
+    for name, parameter in model.params.items():
+        if isinstance(parameter, Linear):
+            if parameter.terms not in designs:
+                designs[parameter.terms] = (len(designs), Design.of(parameter, table, name))
+            number[name] = designs[parameter.terms][0]
+            offset = offset_of(parameter, table, name)
+            if offset is not None:
+                offsets[name] = offset
+    columns = used_columns(model, table)
+    keep = weights > 0
+    everything = columns | {f"offset of {k}": v for k, v in offsets.items()}
+    for terms, (_, design) in designs.items():
+        everything[terms if isinstance(terms, str) else ", ".join(map(str, terms))] = design.matrix
+    if not keep.all():  # rows of weight zero say nothing, and may hold anything
+        everything = {k: v[keep] for k, v in everything.items()}
+    finite = check_finite(everything, missing, "data")
+    rows = np.flatnonzero(keep)
+    n_dropped = 0
+    if finite is not None:
+        n_dropped = int((~finite).sum())
+        rows = rows[finite]
+    if not len(rows):
+        raise DataError("No rows are left after rows with missing values and rows of weight zero are taken away.")
+    take = (lambda a: a) if len(rows) == table.n_rows else (lambda a: a[rows])
+    groups = None
+    if model.unit_kind == "group":
+        groups = Groups.of(take(np.asarray(table.column(model.unit, "the unit of observation"))))
+    source = Source(
+        columns={k: take(v) for k, v in columns.items()},
+        designs=tuple(Design(d.names, take(d.matrix)) for _, d in designs.values()),
+        offsets={k: take(v) for k, v in offsets.items()},
+        groups=groups,
+        rows=rows,
+        n_dropped=n_dropped,
+    )
+    return source, number, {}
+
+
+def unit_weights(source: Source, weights: np.ndarray, unit: str) -> np.ndarray:
+    """One weight per unit; raises `DataError` where the rows of a group disagree."""
+    kept = weights[source.rows]
+    if source.groups is None:
+        return kept
+    bad = [k for k, m in zip(source.groups.keys, source.groups.members) if np.ptp(kept[m]) > 0]
+    if bad:
+        raise DataError(
+            f"Weights must be the same in all rows of one {unit!r}, the unit of observation; they differ for "
+            f"{rows_in_words([0] * len(bad))[:0]}{', '.join(repr(b) for b in bad[:5])}."
+        )
+    return kept[[m[0] for m in source.groups.members]]
+
+
+def chunks_of(source: Source, weights: np.ndarray, unit: str, rows: int | None, n_devices: int = 1) -> list[Chunks]:
+    """The data of `source` cut for the passes."""
+    designs = tuple(d.matrix for d in source.designs)
+    if unit == "all":
+        return [whole(source.columns, designs, source.offsets, weights)]
+    if source.groups is not None:
+        return group_chunks(source.groups, source.columns, designs, source.offsets, weights, rows, n_devices)
+    return [row_chunks(source.columns, designs, source.offsets, weights, rows, n_devices)]
+
+
+def layout_of(model: Model, source: Source, design_number: Mapping[str, int], fixing: Fixing) -> Layout:
+    """The layout of the flat vector: every parameter in the order of declaration, but for wholly fixed constants."""
+    blocks, constants, at = [], [], 0
+    for name, parameter in model.params.items():
+        if isinstance(parameter, Linear):
+            terms = source.designs[design_number[name]].names
+            size = len(terms) * parameter.n_outputs
+            blocks.append(Block(name, parameter, at, at + size, terms, design_number[name]))
+        elif name in fixing.constants:
+            constants.append((name, parameter))
+            continue
+        else:
+            size = parameter.size
+            blocks.append(Block(name, parameter, at, at + size))
+        at += size
+    return Layout(tuple(blocks), tuple(constants))
+
+
+def priors_of(model: Model) -> tuple[Callable[[Mapping[str, Any]], Any], ...]:
+    """The declared priors as penalties: minus the log-density of the parameter on its natural scale."""
+    return tuple(_Prior(name, p.prior) for name, p in model.params.items() if p.prior is not None)
+
+
+@dataclass(frozen=True)
+class _Prior:
+    """Minus the log-density of one parameter's prior; no Jacobian, so that the mode is the natural scale's."""
+
+    name: str
+    prior: Any
+
+    def __call__(self, theta: Mapping[str, Any]) -> jax.Array:
+        log_prob = getattr(self.prior, "log_prob", self.prior)
+        return -jnp.sum(log_prob(theta[self.name]))
+
+
+def column_scale(layout: Layout, source: Source, weights: np.ndarray) -> np.ndarray:
+    """For each entry of `u`, a power of two near 1/(root mean square of its column): so `z` ignores units of columns."""
+    scale = np.ones(layout.size)
+    cached: dict[int, np.ndarray] = {}
+    for block in layout.linears:
+        if block.design not in cached:
+            matrix = source.designs[block.design].matrix
+            square = np.einsum("ij,ij->j", matrix, matrix, dtype=np.float64) / len(matrix)
+            with np.errstate(divide="ignore"):
+                cached[block.design] = np.where(square > 0, np.exp2(-np.round(0.5 * np.log2(square))), 1.0)
+        scale[block.start : block.stop] = np.repeat(cached[block.design], block.parameter.n_outputs)  # type: ignore[union-attr]
+    return scale
+
+
+@dataclass(frozen=True)
+class Built:
+    """An objective with what it was made of."""
+
+    objective: Objective
+    source: Source
+    weights: np.ndarray
+
+
+def build(
+    model: Model,
+    table: Table,
+    *,
+    weights: np.ndarray,
+    fixed: Mapping[str, Any] | None = None,
+    penalty: Callable[[Mapping[str, Any]], Any] | None = None,
+    missing: str = "raise",
+    chunk_rows: int | None = None,
+    precision: str = "float64",
+    placement: Placement | None = None,
+    structured: bool | None = None,
+) -> Built:
+    """The objective of `model` on `table`; raises `ModelError` or `DataError` before anything is compiled.
+
+    `structured=False` differentiates the coefficients of `Linear`s like any other parameter: slower, the same numbers.
+    """
+    if precision not in ("float64", "float32"):
+        raise ModelError(f"precision must be 'float64' or 'float32'; got {precision!r}.")
+    if chunk_rows is not None and (not isinstance(chunk_rows, int) or chunk_rows < 1):
+        raise ModelError(f"chunk_rows must be a whole number of at least 1, or None; got {chunk_rows!r}.")
+    if penalty is not None and not callable(penalty):
+        raise ModelError(f"penalty must be a function of the parameters that returns a number; got {penalty!r}.")
+    source, design_number, _ = read_source(model, table, weights, missing)
+    unit = model.unit_kind
+    if unit == "all":
+        runtime.check_compiler(len(source.rows), precision)
+    placement = placement or Placement.default()
+    if unit == "all" and placement.n_devices > 1:
+        placement = Placement(placement.devices[:1])
+    terms = {n: source.designs[i].names for n, i in design_number.items()}
+    fixing = Fixing.of(model, terms, fixed or {})
+    layout = layout_of(model, source, design_number, fixing)
+    program = Program(
+        log_density=model.log_density,
+        unit=unit,
+        layout=layout,
+        structured=bool(layout.linears) and unit == "row" if structured is None else structured and unit == "row",
+        penalties=priors_of(model) + (() if penalty is None else (penalty,)),
+        precision=precision,
+    )
+    base, free = fixing.apply(layout)
+    per_unit = unit_weights(source, weights, model.unit)
+    with runtime.x64():
+        parts = tuple(placement.place(c) for c in chunks_of(source, per_unit, unit, chunk_rows, placement.n_devices))
+    objective = Objective(
+        program=program,
+        placement=placement,
+        parts=parts,
+        constants=fixing.constants,
+        base=base,
+        free=free,
+        scale=column_scale(layout, source, per_unit)[free],
+        n_units=source.n_units,
+    )
+    return Built(objective, source, per_unit)

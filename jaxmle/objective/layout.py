@@ -1,0 +1,152 @@
+"""The layout of the flat vector: which stretch of `u` is which parameter, and the way back to the natural scale.
+
+Two vectors occur. `u` holds every unconstrained value of the model, in the order of declaration; `z`, which a solver
+sees, holds the free ones among them, each divided by a scale that makes columns of any unit comparable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..declare.domains import Domain
+from ..declare.linear import Linear
+from ..declare.links import LINKS, Link
+
+
+@dataclass(frozen=True)
+class Block:
+    """One parameter's stretch `u[start:stop]`; `terms` and `design` belong to a `Linear`, and are empty otherwise."""
+
+    name: str
+    parameter: Domain | Linear
+    start: int
+    stop: int
+    terms: tuple[str, ...] = ()
+    design: int = -1
+
+    @property
+    def is_linear(self) -> bool:
+        return isinstance(self.parameter, Linear)
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether each unconstrained value is one reported coefficient."""
+        return self.is_linear or self.parameter.elementwise
+
+    def labels(self) -> tuple[str, ...]:
+        """The flat names of what is reported, such as `rate[age]`, `theta[0]` or `scale`."""
+        if not isinstance(self.parameter, Linear):
+            return tuple(self.name + label for label in self.parameter.labels())
+        inner = (
+            ["," + ",".join(map(str, i)) for i in np.ndindex(*self.parameter.shape)] if self.parameter.shape else [""]
+        )
+        return tuple(f"{self.name}[{term}{i}]" for term in self.terms for i in inner)
+
+    def links(self) -> tuple[Link, ...]:
+        """For each reported entry, the scale on which its interval is formed."""
+        if isinstance(self.parameter, Linear):
+            return (LINKS["identity"],) * (self.stop - self.start)
+        return self.parameter.links()
+
+    def bounds(self) -> tuple[tuple[float, float], ...]:
+        """For each reported entry, the ends of its range."""
+        if isinstance(self.parameter, Linear):
+            return ((-np.inf, np.inf),) * (self.stop - self.start)
+        return self.parameter.bounds()
+
+    def natural(self, u: jax.Array) -> Any:
+        """The parameter on its natural scale; for a `Linear`, its coefficients, shape (p, *shape)."""
+        part = u[self.start : self.stop]
+        if isinstance(self.parameter, Linear):
+            return part.reshape(len(self.terms), *self.parameter.shape)
+        return self.parameter.constrain(part)
+
+    def reported(self, u: jax.Array) -> jax.Array:
+        """The reported entries, flat."""
+        if isinstance(self.parameter, Linear):
+            return u[self.start : self.stop]
+        return self.parameter.reported(self.natural(u))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All parameters of a model. `blocks` are estimated, `constants` are held at values that are passed as arrays."""
+
+    blocks: tuple[Block, ...]
+    constants: tuple[tuple[str, Domain], ...] = ()
+
+    @property
+    def size(self) -> int:
+        return self.blocks[-1].stop if self.blocks else 0
+
+    @property
+    def linears(self) -> tuple[Block, ...]:
+        return tuple(b for b in self.blocks if b.is_linear)
+
+    @property
+    def denses(self) -> tuple[Block, ...]:
+        return tuple(b for b in self.blocks if not b.is_linear)
+
+    @property
+    def dense_index(self) -> np.ndarray:
+        """Positions in `u` of the values that are the same for every row."""
+        return np.concatenate([np.arange(b.start, b.stop) for b in self.denses] or [np.zeros(0, int)]).astype(int)
+
+    def natural(self, u: jax.Array, constants: Mapping[str, Any]) -> dict[str, Any]:
+        """Every parameter by name on the natural scale (a `Linear` by its coefficients)."""
+        return {b.name: b.natural(u) for b in self.blocks} | dict(constants)
+
+    def labels(self) -> tuple[str, ...]:
+        return tuple(label for b in self.blocks for label in b.labels())
+
+    def links(self) -> tuple[Link, ...]:
+        return tuple(link for b in self.blocks for link in b.links())
+
+    def bounds(self) -> tuple[tuple[float, float], ...]:
+        return tuple(bound for b in self.blocks for bound in b.bounds())
+
+    def owners(self) -> np.ndarray:
+        """For each reported entry, the number of its block."""
+        return np.concatenate([np.full(len(b.labels()), i) for i, b in enumerate(self.blocks)]).astype(int)
+
+    def of_unconstrained(self) -> np.ndarray:
+        """For each entry of `u`, the number of its block."""
+        return np.concatenate([np.full(b.stop - b.start, i) for i, b in enumerate(self.blocks)]).astype(int)
+
+    def jacobian(self, u: np.ndarray) -> np.ndarray:
+        """d(reported)/du, shape (reported, size), exact."""
+        parts = jax.device_get(_jacobians(self, u))
+        out = np.zeros((len(self.labels()), self.size))
+        row = 0
+        for block, part in zip(self.blocks, parts):
+            part = np.diag(part) if part.ndim == 1 else part
+            out[row : row + part.shape[0], block.start : block.stop] = part
+            row += part.shape[0]
+        return out
+
+
+@partial(jax.jit, static_argnums=0)
+def _jacobians(layout: Layout, u: jax.Array) -> list[jax.Array]:
+    parts = []
+    for block in layout.blocks:
+        if block.is_linear:
+            parts.append(jnp.ones(block.stop - block.start))
+        elif block.elementwise:
+            parts.append(jax.jvp(block.reported, (u,), (jnp.ones_like(u),))[1])
+        else:
+            parts.append(jax.jacfwd(block.reported)(u)[:, block.start : block.stop])
+    return parts
+
+
+@partial(jax.jit, static_argnums=0)
+def naturalise(layout: Layout, u: jax.Array, constants: Mapping[str, Any]) -> tuple[dict[str, Any], jax.Array]:
+    """Every parameter on the natural scale, and the reported entries, from the flat vector."""
+    reported = [b.reported(u) for b in layout.blocks]
+    return layout.natural(u, constants), jnp.concatenate(reported or [jnp.zeros(0)])

@@ -1,0 +1,235 @@
+"""The objective: the negative log-likelihood as a function of the flat vector `z`, and all that solvers and inference ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from .. import runtime
+from . import passes
+from .layout import Layout, naturalise
+from .passes import Evaluation
+from .placement import Placed, Placement
+from .rows import Program
+
+
+@dataclass
+class Tally:
+    """What the passes have cost: seconds in compilation and in all, and how many reads of the data."""
+
+    compile_seconds: float = 0.0
+    pass_seconds: float = 0.0
+    passes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """The negative log-likelihood (plus penalties) of one data set, at any `z`.
+
+    `base` is the whole vector `u` with the held values in place; `free` the positions that `z` fills, each multiplied
+    by its `scale`. Every method takes and returns NumPy float64 arrays.
+    """
+
+    program: Program
+    placement: Placement
+    parts: tuple[Placed, ...]
+    constants: Mapping[str, Any]
+    base: np.ndarray
+    free: np.ndarray
+    scale: np.ndarray
+    n_units: int
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def size(self) -> int:
+        return len(self.free)
+
+    @property
+    def layout(self) -> Layout:
+        return self.program.layout
+
+    # --- between z, u and the natural scale -------------------------------------------------------------------------
+
+    def to_u(self, z: np.ndarray) -> np.ndarray:
+        """The whole unconstrained vector."""
+        u = self.base.copy()
+        u[self.free] = np.asarray(z) * self.scale
+        return u
+
+    def to_z(self, u: np.ndarray) -> np.ndarray:
+        """The solver's vector at `u`."""
+        return np.asarray(u, dtype=np.float64)[self.free] / self.scale
+
+    def direction(self, v: np.ndarray) -> np.ndarray:
+        """A direction in `z` as one in `u`."""
+        out = np.zeros_like(self.base)
+        out[self.free] = np.asarray(v) * self.scale
+        return out
+
+    def natural(self, z: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+        """Every parameter on its natural scale, and the flat vector of reported entries."""
+        return jax.device_get(self._run(naturalise, self.layout, self.to_u(z), self.constants))
+
+    def with_fixed(self, position: np.ndarray, u: np.ndarray) -> Objective:
+        """The same objective with the entries `position` of `u` held at their values in `u`; nothing is compiled again."""
+        keep = ~np.isin(self.free, position)
+        base = self.base.copy()
+        base[position] = u[position]
+        return replace(self, base=base, free=self.free[keep], scale=self.scale[keep])
+
+    # --- passes -------------------------------------------------------------------------------------------------------
+
+    def _run(self, f: Callable, *args: Any) -> Any:
+        out, compile_seconds, run_seconds = runtime.call(f, *args)
+        self.tally.compile_seconds += compile_seconds
+        self.tally.pass_seconds += run_seconds
+        return out
+
+    def _count(self, what: str) -> None:
+        self.tally.passes[what] = self.tally.passes.get(what, 0) + 1
+
+    def _in_z(self, sums: tuple) -> Evaluation:
+        sums = jax.device_get(sums)
+        value = float(sums[0])
+        gradient = matrix = None
+        if len(sums) > 1:
+            gradient = np.asarray(sums[1])[self.free] * self.scale
+        if len(sums) > 2:
+            matrix = np.asarray(sums[2])[np.ix_(self.free, self.free)] * np.outer(self.scale, self.scale)
+            matrix = 0.5 * (matrix + matrix.T)
+        return Evaluation(value, gradient, matrix)
+
+    def evaluate(self, z: np.ndarray, needs: str = "hessian", penalised: bool = True) -> Evaluation:
+        """Value, gradient and matrix at `z`; `needs` is "value", "gradient", "hessian" or "opg" (Σ s sᵀ for the matrix)."""
+        self._count(needs)
+        u = self.to_u(z)
+        sums: tuple = ()
+        for part in self.parts:
+            new = self._run(passes.evaluate, self.program, self.placement, needs, u, self.constants, part.data)
+            sums = tuple(a + b for a, b in zip(sums, jax.device_get(new))) if sums else jax.device_get(new)
+        if penalised and self.program.penalties:
+            extra = jax.device_get(self._run(passes.penalty, self.program, needs, u, self.constants))
+            sums = tuple(a + b for a, b in zip(sums, extra))
+        return self._in_z(sums)
+
+    def evaluate_batch(self, z: np.ndarray, needs: str = "hessian") -> list[Evaluation]:
+        """`evaluate` at each row of `z`, as one compiled batch."""
+        self._count(needs)
+        u = np.stack([self.to_u(row) for row in z])
+        sums: tuple = ()
+        for part in self.parts:
+            new = self._run(passes.evaluate_batch, self.program, self.placement, needs, u, self.constants, part.data)
+            sums = tuple(a + b for a, b in zip(sums, jax.device_get(new))) if sums else jax.device_get(new)
+        rows = [tuple(s[i] for s in sums) for i in range(len(z))]
+        if self.program.penalties:
+            extra = [jax.device_get(self._run(passes.penalty, self.program, needs, v, self.constants)) for v in u]
+            rows = [tuple(a + b for a, b in zip(row, e)) for row, e in zip(rows, extra)]
+        return [self._in_z(row) for row in rows]
+
+    def value(self, z: np.ndarray) -> float:
+        return self.evaluate(z, "value").value
+
+    def value_and_grad(self, z: np.ndarray) -> tuple[float, np.ndarray]:
+        e = self.evaluate(z, "gradient")
+        return e.value, e.gradient
+
+    def hvp(self, z: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """The Hessian at `z` times `v`."""
+        self._count("hvp")
+        u, direction = self.to_u(z), self.direction(v)
+        total = np.zeros(self.layout.size)
+        for part in self.parts:
+            args = (self.program, self.placement, u, direction, self.constants, part.data)
+            total = total + jax.device_get(self._run(passes.hessian_product, *args))
+        if self.program.penalties:
+            total = total + jax.device_get(self._run(_penalty_product, self.program, u, direction, self.constants))
+        return total[self.free] * self.scale
+
+    def along(self, z: np.ndarray, p: np.ndarray) -> Line:
+        """The objective on the line `z + step·p`; each evaluation costs O(rows), the designs are read once here."""
+        return Line(self, np.asarray(z), np.asarray(p))
+
+    def sample(self, z: np.ndarray, chosen: np.ndarray) -> tuple[float, np.ndarray]:
+        """An unbiased estimate of value and gradient from the units at positions `chosen` of the only part."""
+        (part,) = self.parts
+        scale = self.n_units / len(chosen)
+        u = self.to_u(z)
+        where = part.chunk[chosen].astype(np.int32), part.row[chosen].astype(np.int32)
+        args = (self.program, u, self.constants, part.data, *where, np.float64(scale))
+        value, gradient = jax.device_get(self._run(passes.evaluate_sample, *args))
+        if self.program.penalties:
+            extra = jax.device_get(self._run(passes.penalty, self.program, "gradient", u, self.constants))
+            value, gradient = value + extra[0], gradient + extra[1]
+        return float(value), gradient[self.free] * self.scale
+
+    # --- per unit -----------------------------------------------------------------------------------------------------
+
+    def terms(self, z: np.ndarray) -> np.ndarray:
+        """The log-density of every unit, shape (units,), in the order of the data."""
+        out = np.empty(self.n_units)
+        for part, values in self._per_unit("terms", z):
+            out[part.units] = values[part.chunk, part.row]
+        return out
+
+    def scores(self, z: np.ndarray) -> np.ndarray:
+        """The gradient of every unit's log-density in `z`, shape (units, size), without weights."""
+        out = np.empty((self.n_units, self.size))
+        for part, values in self._per_unit("scores", z):
+            picked = values[part.chunk, :, part.row]
+            out[part.units] = picked[:, self.free] * self.scale
+        return out
+
+    def weights(self) -> np.ndarray:
+        """The weight of every unit."""
+        out = np.empty(self.n_units)
+        for part in self.parts:
+            out[part.units] = jax.device_get(part.data["weights"])[part.chunk, part.row]
+        return out
+
+    def _per_unit(self, what: str, z: np.ndarray) -> Any:
+        u = self.to_u(z)
+        for part in self.parts:
+            yield part, jax.device_get(self._run(passes.per_unit, self.program, what, u, self.constants, part.data))
+
+
+class Line:
+    """The objective on a line: `line(step)` → (value, slope)."""
+
+    def __init__(self, objective: Objective, z: np.ndarray, p: np.ndarray) -> None:
+        self._objective = objective
+        self._u = objective.to_u(z), objective.direction(p)
+        run = objective._run
+        self._etas = [
+            tuple(
+                run(passes.predictors, objective.program, offset, u, part.data)
+                for offset, u in zip((True, False), self._u)
+            )
+            for part in objective.parts
+        ]
+
+    def __call__(self, step: float) -> tuple[float, float]:
+        o = self._objective
+        o._count("line")
+        value = slope = 0.0
+        at = np.float64(step)
+        for part, etas in zip(o.parts, self._etas):
+            args = (o.program, o.placement, at, self._u, etas, o.constants, part.data)
+            v, s = jax.device_get(o._run(passes.along, *args))
+            value, slope = value + float(v), slope + float(s)
+        if o.program.penalties:
+            u = self._u[0] + step * self._u[1]
+            v, g = jax.device_get(o._run(passes.penalty, o.program, "gradient", u, o.constants))
+            value, slope = value + float(v), slope + float(g @ self._u[1])
+        return value, slope
+
+
+def _product(program: Program, u: jax.Array, v: jax.Array, constants: Any) -> jax.Array:
+    f = lambda u: passes.penalty_value(program, u, constants)
+    return jax.jvp(jax.grad(f), (u,), (v,))[1]
+
+
+_penalty_product = jax.jit(_product, static_argnums=0)

@@ -1,0 +1,184 @@
+"""From a chunk of data and the parameters to one log-density per unit: the only place where the user's function is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..declare.linear import Linear
+from ..errors import DataError, ModelError, did_you_mean
+from .layout import Block, Layout
+
+
+class Row(dict):
+    """What a log-density sees of the data: columns by name; an unknown name is an error that lists the known ones.
+
+    `seen` collects the names that were asked for, so that only those columns are validated and kept.
+    """
+
+    def __init__(self, columns: Mapping[str, Any], seen: set[str] | None = None) -> None:
+        super().__init__(columns)
+        self.seen = set() if seen is None else seen
+
+    def __getitem__(self, name: str) -> Any:
+        if not dict.__contains__(self, name):
+            raise DataError(f"The log-density asks for column {name!r}, which the data lack.{did_you_mean(name, self)}")
+        self.seen.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if dict.__contains__(self, name) else default
+
+    def _all(self) -> None:
+        self.seen.update(self)
+
+    def items(self):  # noqa: D102 - a density that walks over the whole row uses every column
+        self._all()
+        return super().items()
+
+    def values(self):  # noqa: D102
+        self._all()
+        return super().values()
+
+
+class Params(dict):
+    """The parameters as a log-density sees them, on the natural scale; an unknown name lists the known ones."""
+
+    def __missing__(self, name: str) -> Any:
+        raise ModelError(f"The log-density asks for parameter {name!r}.{did_you_mean(name, self)}")
+
+
+@dataclass(frozen=True)
+class Program:
+    """Everything that decides the compiled code; equal programs on data of equal shapes are compiled once.
+
+    `structured` says that the coefficients of `Linear`s are differentiated through their predictors, one number per
+    row; otherwise (`unit` of groups or all rows, or when asked) they are parameters like any other. `penalties` are
+    added to the negative log-likelihood, functions of the parameters on the natural scale.
+    """
+
+    log_density: Callable[..., Any]
+    unit: str
+    layout: Layout
+    structured: bool
+    penalties: tuple[Callable[[Mapping[str, Any]], Any], ...] = ()
+    precision: str = "float64"
+
+    @property
+    def predictors(self) -> tuple[Block, ...]:
+        """The linear blocks whose predictors are variables of their own."""
+        return self.layout.linears if self.structured else ()
+
+    @property
+    def n_predictors(self) -> int:
+        return sum(b.parameter.n_outputs for b in self.predictors)  # type: ignore[union-attr]
+
+    @property
+    def dtype(self) -> Any:
+        return jnp.float32 if self.precision == "float32" else jnp.float64
+
+
+def in_precision(program: Program, chunk: Any) -> Any:
+    """The chunk's numbers as they are computed with: floats in the program's precision, whole numbers in 64 bits."""
+
+    def convert(x: jax.Array) -> jax.Array:
+        if jnp.issubdtype(x.dtype, jnp.floating):
+            return x.astype(program.dtype)
+        return x if x.dtype == bool else x.astype(jnp.int64)
+
+    return jax.tree.map(convert, chunk)
+
+
+def predictor(program: Program, block: Block, u: jax.Array, chunk: dict, offset: bool = True) -> jax.Array:
+    """A linear predictor on every row of a chunk, shape (outputs, ..., rows)."""
+    linear = block.parameter
+    assert isinstance(linear, Linear)
+    beta = u[block.start : block.stop].reshape(len(block.terms), linear.n_outputs).astype(program.dtype)
+    design = chunk["designs"][block.design]
+    eta = jnp.tensordot(beta.T, design, axes=1)
+    if offset and block.name in chunk["offsets"]:
+        eta = eta + chunk["offsets"][block.name].reshape(eta.shape)
+    return eta
+
+
+def stacked_predictors(program: Program, u: jax.Array, chunk: dict, offset: bool = True) -> jax.Array:
+    """All structured predictors of a chunk, shape (predictors, rows)."""
+    if not program.predictors:
+        return jnp.zeros((0, chunk["weights"].shape[-1]), program.dtype)
+    return jnp.concatenate([predictor(program, b, u, chunk, offset) for b in program.predictors])
+
+
+def split(program: Program, u: jax.Array) -> jax.Array:
+    """The part of `u` that is differentiated directly: all of it, or what is not a structured predictor's."""
+    return u[program.layout.dense_index] if program.structured else u
+
+
+def log_densities(program: Program, eta: jax.Array, dense: jax.Array, constants: Any, chunk: dict) -> jax.Array:
+    """One log-density per unit of a chunk, shape (rows,), from the structured predictors and the other parameters."""
+    layout = program.layout
+    natural: dict[str, Any] = dict(constants)
+    by_row: dict[str, jax.Array] = {}
+    at = 0
+    if program.structured:
+        u = jnp.zeros(layout.size, dense.dtype).at[layout.dense_index].set(dense)
+        for block in program.predictors:
+            k = block.parameter.n_outputs  # type: ignore[union-attr]
+            by_row[block.name] = eta[at : at + k]
+            at += k
+    else:
+        u = dense
+        for block in layout.linears:
+            by_row[block.name] = predictor(program, block, u, chunk)
+    for block in layout.denses:
+        theta = block.natural(u)
+        natural[block.name] = jax.tree.map(lambda x: x.astype(program.dtype), theta)
+    for block in layout.linears:
+        linear = block.parameter
+        value = linear.inverse(by_row[block.name])  # type: ignore[union-attr]
+        by_row[block.name] = value.reshape(*linear.shape, *value.shape[1:])  # type: ignore[union-attr]
+    if program.unit == "all":
+        return _terms_of_all(program, natural, by_row, chunk)
+    if program.unit == "group":
+        by_row = {k: jnp.moveaxis(v, -2, 0) for k, v in by_row.items()}  # (length, *shape, groups)
+
+    def one(by_row: dict, columns: dict, mask: Any) -> jax.Array:
+        p = Params(natural | by_row)
+        args = (p, Row(columns)) if program.unit == "row" else (p, Row(columns), mask)
+        return scalar(program.log_density(*args))
+
+    return jax.vmap(one, in_axes=-1)(by_row, chunk["columns"], chunk["mask"])
+
+
+def _terms_of_all(program: Program, natural: dict, by_row: dict, chunk: dict) -> jax.Array:
+    last_to_first = {k: jnp.moveaxis(v, -1, 0) for k, v in by_row.items()}
+    terms = jnp.asarray(program.log_density(Params(natural | last_to_first), Row(chunk["columns"])))
+    n = chunk["weights"].shape[-1]
+    if terms.shape != (n,):
+        raise ModelError(
+            f"With unit='all' the log-density returns one term per row, shape ({n},); it returned shape {terms.shape}."
+        )
+    return terms
+
+
+def scalar(value: Any) -> jax.Array:
+    """The log-density of one unit as a real number; raises `ModelError` for anything else."""
+    if value is None or isinstance(value, (str, dict, list, tuple)):
+        raise ModelError(f"The log-density of one observation must be a number; it returned {type(value).__name__}.")
+    value = jnp.asarray(value)
+    if value.shape != () or jnp.iscomplexobj(value):
+        what = "a complex number" if jnp.iscomplexobj(value) else f"an array of shape {value.shape}"
+        raise ModelError(
+            f"The log-density of one observation must be one real number; it returned {what}. "
+            "Sum over what belongs to one observation, e.g. with jnp.sum(...)."
+        )
+    return value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(jnp.float64)
+
+
+def penalty_value(program: Program, u: jax.Array, constants: Any) -> jax.Array:
+    """The sum of the penalties at `u`: what is added to the negative log-likelihood."""
+    theta = Params(program.layout.natural(u, constants))
+    return sum((jnp.asarray(f(theta), jnp.float64) for f in program.penalties), jnp.zeros((), jnp.float64))

@@ -1,0 +1,138 @@
+"""Newton's method with exact Hessians, in a trust region whose metric ignores the units of the parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .quadratic import Quadratic
+from .solver import DONE, FAILED, RUNNING, STALLED, Function, Solver, State
+
+CLOSE = 1e-7
+"""A distance to the optimum, in standard errors, at which no further step is worth taking."""
+
+
+@dataclass(frozen=True)
+class NewtonState(State):
+    model: Quadratic | None = None
+    radius: float = np.inf
+    decrement: float = np.inf
+    tries: int = 0
+    trial: np.ndarray | None = None
+    polished: int = 0
+
+
+@dataclass(frozen=True)
+class Newton(Solver):
+    """Newton's method in a trust region scaled by the Hessian's diagonal (Moré and Sorensen, 1983).
+
+    Arguments:
+        tol: the log-likelihood still to be gained (half the squared Newton decrement) at which it stops; one more step
+            is then taken, which leaves the estimates far closer than that.
+        max_steps: the most steps; a step that is refused counts.
+
+    It asks for points one at a time (`ask`, `tell`), so that many searches can be run as one batch.
+    """
+
+    tol: float = 1e-9
+    max_steps: int = 200
+
+    needs = "hessian"
+
+    def init(self, objective: Function, z: np.ndarray) -> NewtonState:
+        return self.begin(z, objective.evaluate(z, self.needs))
+
+    def step(self, objective: Function, state: NewtonState) -> NewtonState:
+        state = self.ask(state)
+        return self.tell(state, objective.evaluate(state.trial, self.needs)) if state.stop == RUNNING else state
+
+    def begin(self, z: np.ndarray, evaluation) -> NewtonState:
+        """The state after the first evaluation."""
+        if not _finite(evaluation):
+            return NewtonState(z, evaluation.value, evaluation.gradient, evaluation.matrix, stop=FAILED)
+        state = self._at(NewtonState(z, np.inf), z, evaluation)
+        model = state.model
+        radius = np.linalg.norm(model.newton()) if model.positive else np.linalg.norm(model.slope)
+        return self._judge(replace(state, radius=max(float(radius), 1e-3)), state)
+
+    def ask(self, state: NewtonState) -> NewtonState:
+        """The state with the next point to evaluate in `trial`, or stopped if there is none."""
+        step = state.model.within(state.radius)
+        trial = state.z + state.model.to_z(step)
+        if not np.isfinite(trial).all() or np.array_equal(trial, state.z):
+            return replace(state, stop=STALLED)
+        return replace(state, trial=trial)
+
+    def tell(self, state: NewtonState, evaluation) -> NewtonState:
+        """The state after the evaluation of its trial point: moved there, or with a smaller radius."""
+        step = state.model.axes.T @ ((state.trial - state.z) * state.model.metric)
+        length = float(np.linalg.norm(step))
+        predicted = -state.model.change(step)
+        if not _finite(evaluation):
+            return self._refuse(state, 0.1 * length)
+        noise = 1e-14 * (abs(state.value) + len(state.z))
+        gained = state.value - evaluation.value
+        if predicted <= 10 * noise:  # the values can no longer tell: the decrement decides
+            moved = self._at(state, state.trial, evaluation)
+            if gained >= -100 * noise and moved.decrement < state.decrement:
+                return self._judge(replace(moved, radius=max(state.radius, length), tries=0), state)
+            return replace(state, stop=DONE if 0.5 * state.decrement**2 <= self.tol else STALLED)
+        ratio = gained / predicted
+        if ratio < 1e-4:
+            return self._refuse(state, 0.25 * length)
+        radius = state.radius
+        if ratio < 0.25:
+            radius = 0.5 * length
+        elif ratio > 0.75 and length > 0.8 * radius:
+            radius = 3.0 * radius
+        return self._judge(replace(self._at(state, state.trial, evaluation), radius=radius, tries=0), state)
+
+    def _at(self, state: NewtonState, z: np.ndarray, evaluation) -> NewtonState:
+        model = Quadratic.of(evaluation.gradient, evaluation.matrix)
+        decrement = model.decrement
+        return replace(
+            state,
+            z=z,
+            value=evaluation.value,
+            gradient=evaluation.gradient,
+            matrix=evaluation.matrix,
+            model=model,
+            decrement=decrement,
+            gain=0.5 * decrement**2,
+            trial=None,
+        )
+
+    def _judge(self, state: NewtonState, before: NewtonState) -> NewtonState:
+        """Stop when the decrement is small: after one more step, and never on the strength of one that did not contract."""
+        if state.gain > self.tol:
+            return replace(state, polished=0)
+        contracted = state.decrement < 0.1 * before.decrement
+        if state.decrement <= CLOSE or (state.polished and contracted) or state.polished >= 4:
+            return replace(state, stop=DONE)
+        return replace(state, polished=state.polished + 1)
+
+    def _refuse(self, state: NewtonState, radius: float) -> NewtonState:
+        if state.tries >= 40:
+            return replace(state, stop=STALLED)
+        return replace(state, radius=radius, tries=state.tries + 1, trial=None)
+
+
+@dataclass(frozen=True)
+class BHHH(Newton):
+    """Newton's method with Σ s sᵀ, the outer product of the scores, in place of the Hessian (Berndt et al., 1974).
+
+    It needs first derivatives only; it converges linearly, and best where the model is right and n is large.
+    """
+
+    max_steps: int = 1000
+
+    needs = "opg"
+
+
+def _finite(evaluation) -> bool:
+    return bool(
+        np.isfinite(evaluation.value)
+        and np.isfinite(evaluation.gradient).all()
+        and (evaluation.matrix is None or np.isfinite(evaluation.matrix).all())
+    )

@@ -1,0 +1,156 @@
+"""What all solvers share: the protocol, the one driver loop, and the solution it returns.
+
+A solver sees an objective with `size`, `evaluate(z, needs)`, `hvp(z, v)`, `along(z, p)`, and nothing else; it is a
+frozen dataclass of settings, and its state is separate. To write one, subclass `Solver` and define `init` and `step`.
+"""
+
+from __future__ import annotations
+
+import abc
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Function(Protocol):
+    """What a solver may ask of an objective."""
+
+    @property
+    def size(self) -> int: ...
+    def evaluate(self, z: np.ndarray, needs: str = "hessian") -> Any: ...
+    def evaluate_batch(self, z: np.ndarray, needs: str = "hessian") -> list[Any]: ...
+    def hvp(self, z: np.ndarray, v: np.ndarray) -> np.ndarray: ...
+    def along(self, z: np.ndarray, p: np.ndarray) -> Callable[[float], tuple[float, float]]: ...
+
+
+RUNNING = "running"
+DONE = "done"
+"""The solver's own test is met."""
+STALLED = "stalled"
+"""No step improves the objective any more, as far as its rounding errors tell."""
+MAX_STEPS = "max_steps"
+INTERRUPTED = "interrupted"
+FAILED = "failed"
+"""The objective or its derivatives are not finite where the search began."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a search stands. `gain` is the log-likelihood still to be gained, by the solver's own estimate.
+
+    `matrix` is the Hessian at `z` where the solver has it. `stop` is `running` until the search ends. Solvers subclass
+    it for what they carry along.
+    """
+
+    z: np.ndarray
+    value: float
+    gradient: np.ndarray | None = None
+    matrix: np.ndarray | None = None
+    gain: float = np.inf
+    stop: str = RUNNING
+
+
+@dataclass(frozen=True)
+class Record:
+    """One step of the search, for the trace: value, gain still expected, and length of the step in each coordinate."""
+
+    value: float
+    gain: float
+    step: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The end of a search: the best point found, why it ended, and the last steps on the way."""
+
+    z: np.ndarray
+    value: float
+    gradient: np.ndarray | None
+    hessian: np.ndarray | None
+    stop: str
+    n_steps: int
+    seconds: float
+    solver: str
+    why: str = ""
+    trace: tuple[Record, ...] = ()
+    optima: tuple[tuple[float, np.ndarray], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+class Solver(abc.ABC):
+    """A search for the minimum of an objective: settings in fields, `init` and `step` on a state.
+
+    `tol` is the log-likelihood still to be gained at which the search ends; `max_steps` bounds it.
+    """
+
+    tol: float
+    max_steps: int
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    @abc.abstractmethod
+    def init(self, objective: Function, z: np.ndarray) -> State:
+        """The state at the start."""
+
+    @abc.abstractmethod
+    def step(self, objective: Function, state: Any) -> State:
+        """One step; the new state's `z` is never worse than the old one's."""
+
+    def minimise(self, objective: Function, z: np.ndarray, watch: Callable[[Progress], None] | None = None) -> Solution:
+        """Search from `z`; an interrupt from the keyboard ends the search and returns the best point so far."""
+        return drive(self, objective, z, watch)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a callback is told after each step: `step`, `value` (the negative log-likelihood), `gain` still expected, `z`, seconds."""
+
+    step: int
+    value: float
+    gain: float
+    z: np.ndarray
+    seconds: float
+
+
+TRACE = 12
+
+
+def drive(
+    solver: Solver, objective: Function, z: np.ndarray, watch: Callable[[Progress], None] | None = None
+) -> Solution:
+    """The driver loop of every solver."""
+    start = time.perf_counter()
+    trace: list[Record] = []
+    n_steps = 0
+    state = State(np.asarray(z, dtype=np.float64), np.inf)
+    try:
+        state = solver.init(objective, state.z)
+        trace.append(Record(state.value, state.gain, None))
+        while state.stop == RUNNING:
+            if n_steps >= solver.max_steps:
+                state = replace(state, stop=MAX_STEPS)
+                break
+            before = state
+            state = solver.step(objective, state)
+            n_steps += 1
+            trace = [*trace[-TRACE:], Record(state.value, state.gain, state.z - before.z)]
+            if watch is not None:
+                watch(Progress(n_steps, state.value, state.gain, state.z, time.perf_counter() - start))
+    except KeyboardInterrupt:
+        state = replace(state, stop=INTERRUPTED)
+    return Solution(
+        z=state.z,
+        value=state.value,
+        gradient=state.gradient,
+        hessian=state.matrix,
+        stop=state.stop,
+        n_steps=n_steps,
+        seconds=time.perf_counter() - start,
+        solver=solver.name,
+        trace=tuple(trace),
+    )
