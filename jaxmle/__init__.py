@@ -1,1 +1,14 @@
 """jaxmle: maximum likelihood on JAX, for any log-density, with a proof of its optimum."""
+
+from . import numerics
+from .declare.domains import Interval, Positive, Real, UnitInterval
+from .declare.linear import Linear
+from .declare.matrices import Correlation, Covariance, Ordered, Simplex
+from .declare.model import Model
+from .declare.tree import Tree
+from .errors import DataError, FitWarning, ModelError
+from .fit import fit
+from .result import Fit
+from .solve.newton import BHHH, Newton
+
+__version__ = "0.1.0"

@@ -17,7 +17,7 @@ from ..data.design import Design, offset_of
 from ..data.tables import Table, check_finite
 from ..declare.linear import Linear
 from ..declare.model import Model
-from ..errors import DataError, FitWarning, ModelError, rows_in_words
+from ..errors import DataError, FitWarning, ModelError
 from .fixing import Fixing
 from .layout import Block, Layout
 from .objective import Objective
@@ -41,6 +41,22 @@ class Source:
     @property
     def n_units(self) -> int:
         return len(self.rows) if self.groups is None else len(self.groups.members)
+
+    def unit_labels(self, labels: Any, table: Table) -> np.ndarray:
+        """Codes from zero, one per unit, of a column (by name) or of one label per row of the user's data.
+
+        Raises:
+            DataError: for another length, or where the rows of one unit have different labels.
+        """
+        column = np.asarray(table.column(labels, "cluster=") if isinstance(labels, str) else labels)
+        if column.shape != (table.n_rows,):
+            raise DataError(f"cluster= needs one label per row, shape ({table.n_rows},); got shape {column.shape}.")
+        codes = np.unique(column[self.rows], return_inverse=True)[1].reshape(-1)
+        if self.groups is None:
+            return codes
+        if any(np.ptp(codes[m]) for m in self.groups.members):
+            raise DataError("cluster= must be the same in all rows of one unit of observation.")
+        return codes[[m[0] for m in self.groups.members]]
 
 
 class _Probe(Row):
@@ -139,10 +155,8 @@ def _explained(error: Exception, model: Model) -> str:
     return f"The log-density {model.title!r} cannot be evaluated on one observation: {why}."
 
 
-def read_source(
-    model: Model, table: Table, weights: np.ndarray, missing: str
-) -> tuple[Source, dict[str, int], dict[str, int]]:
-    """Read and validate all that the model needs of the table; also design numbers by parameter, and terms by parameter."""
+def read_source(model: Model, table: Table, weights: np.ndarray, missing: str) -> tuple[Source, dict[str, int]]:
+    """Read and validate all that the model needs of the table; also the number of each `Linear`'s design."""
     designs: dict[Any, tuple[int, Design]] = {}
     number: dict[str, int] = {}
     offsets: dict[str, np.ndarray] = {}
@@ -159,14 +173,15 @@ def read_source(
     everything = columns | {f"offset of {k}": v for k, v in offsets.items()}
     for terms, (_, design) in designs.items():
         everything[terms if isinstance(terms, str) else ", ".join(map(str, terms))] = design.matrix
-    if not keep.all():  # rows of weight zero say nothing, and may hold anything
-        everything = {k: v[keep] for k, v in everything.items()}
-    finite = check_finite(everything, missing, "data")
+    if not keep.all():  # rows of weight zero say nothing, and may hold anything: look at another row in their place
+        instead = np.where(keep, np.arange(len(keep)), np.argmax(keep))
+        everything = {k: v[instead] for k, v in everything.items()}
+    finite = check_finite(everything, missing, "the data")
     rows = np.flatnonzero(keep)
     n_dropped = 0
     if finite is not None:
-        n_dropped = int((~finite).sum())
-        rows = rows[finite]
+        n_dropped = int((~finite & keep).sum())
+        rows = np.flatnonzero(keep & finite)
     if not len(rows):
         raise DataError("No rows are left after rows with missing values and rows of weight zero are taken away.")
     take = (lambda a: a) if len(rows) == table.n_rows else (lambda a: a[rows])
@@ -181,7 +196,7 @@ def read_source(
         rows=rows,
         n_dropped=n_dropped,
     )
-    return source, number, {}
+    return source, number
 
 
 def unit_weights(source: Source, weights: np.ndarray, unit: str) -> np.ndarray:
@@ -193,7 +208,7 @@ def unit_weights(source: Source, weights: np.ndarray, unit: str) -> np.ndarray:
     if bad:
         raise DataError(
             f"Weights must be the same in all rows of one {unit!r}, the unit of observation; they differ for "
-            f"{rows_in_words([0] * len(bad))[:0]}{', '.join(repr(b) for b in bad[:5])}."
+            f"{', '.join(str(b) for b in bad[:5])}."
         )
     return kept[[m[0] for m in source.groups.members]]
 
@@ -289,7 +304,7 @@ def build(
         raise ModelError(f"chunk_rows must be a whole number of at least 1, or None; got {chunk_rows!r}.")
     if penalty is not None and not callable(penalty):
         raise ModelError(f"penalty must be a function of the parameters that returns a number; got {penalty!r}.")
-    source, design_number, _ = read_source(model, table, weights, missing)
+    source, design_number = read_source(model, table, weights, missing)
     unit = model.unit_kind
     if unit == "all":
         runtime.check_compiler(len(source.rows), precision)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -69,10 +70,17 @@ def start_vector(model: Model, layout: Layout, start: Mapping[str, Any] | None) 
         raise ModelError(f"start must map names of parameters or coefficients to values; got {start!r}.")
     u, chosen = np.zeros(layout.size), np.zeros(layout.size, bool)
     names = {b.name for b in layout.blocks}
+    dense: dict[str, Any] = {}
     for block in layout.blocks:
-        value = start.get(block.name, block_start(model, block.name))
+        parameter = block.parameter
+        value = start.get(block.name, parameter.start)
         chosen[block.start : block.stop] = value is not None
-        u[block.start : block.stop] = _unconstrained(block, value, "start")
+        if isinstance(parameter, Linear):
+            values = parameter.coefficients(0.0 if value is None else value, len(block.terms), block.name, "start")
+            u[block.start : block.stop] = values.reshape(-1)
+        else:
+            dense[block.name] = parameter.default() if value is None else parameter.check(value, block.name)
+    _put(layout, dense, u)
     held = {name for name, _ in layout.constants}
     entries = {k: v for k, v in start.items() if k not in names and k not in held}
     _set_entries(layout, entries, u, "start")
@@ -81,20 +89,23 @@ def start_vector(model: Model, layout: Layout, start: Mapping[str, Any] | None) 
     return u, chosen
 
 
-def block_start(model: Model, name: str) -> Any:
-    """The declared starting value of a parameter, or None."""
-    start = model.params[name].start
-    return start
+def _put(layout: Layout, theta: Mapping[str, Any], u: np.ndarray) -> None:
+    """Put whole parameters, given on the natural scale, into the flat vector."""
+    blocks = tuple(b for b in layout.denses if b.name in theta)
+    if blocks:
+        parts, _, _ = runtime.call(_unconstrained, blocks, [theta[b.name] for b in blocks])
+        for block, part in zip(blocks, jax.device_get(parts)):
+            u[block.start : block.stop] = part
 
 
-def _unconstrained(block: Block, value: Any, role: str) -> np.ndarray:
-    parameter = block.parameter
-    if isinstance(parameter, Linear):
-        values = parameter.coefficients(0.0 if value is None else value, len(block.terms), block.name, role)
-        return values.reshape(-1)
-    theta = parameter.default() if value is None else parameter.check(value, block.name)
-    with runtime.x64():
-        return np.asarray(jax.device_get(parameter.unconstrain(theta)), dtype=np.float64).reshape(-1)
+@partial(jax.jit, static_argnums=0)
+def _unconstrained(blocks: tuple[Block, ...], theta: list[Any]) -> list[jax.Array]:
+    return [b.parameter.unconstrain(t).reshape(-1) for b, t in zip(blocks, theta)]
+
+
+@partial(jax.jit, static_argnums=0)
+def _constrained(block: Block, u: jax.Array) -> Any:
+    return block.natural(u)
 
 
 def _positions(layout: Layout, entries: Mapping[str, Any], role: str) -> dict[str, int]:
@@ -125,13 +136,10 @@ def _set_entries(layout: Layout, entries: Mapping[str, Any], u: np.ndarray, role
         if block.is_linear:
             u[position] = float(value)
             continue
-        parameter = block.parameter
-        with runtime.x64():
-            theta = jax.device_get(parameter.constrain(u[block.start : block.stop]))
-            flat, tree = jax.tree.flatten(theta)
-            sizes = np.cumsum([0] + [np.size(x) for x in flat])
-            leaf = int(np.searchsorted(sizes, position - block.start, side="right") - 1)
-            flat = [np.array(x, dtype=np.float64) for x in flat]
-            flat[leaf].reshape(-1)[position - block.start - sizes[leaf]] = float(value)
-            theta = parameter.check(jax.tree.unflatten(tree, flat), name)
-            u[block.start : block.stop] = np.asarray(parameter.unconstrain(theta)).reshape(-1)
+        theta = jax.device_get(runtime.call(_constrained, block, u)[0])
+        leaves, tree = jax.tree.flatten(theta)
+        flat = np.concatenate([np.ravel(x) for x in leaves])
+        flat[position - block.start] = float(value)
+        ends = np.cumsum([np.size(x) for x in leaves])[:-1]
+        leaves = [part.reshape(np.shape(x)) for part, x in zip(np.split(flat, ends), leaves)]
+        _put(layout, {block.name: block.parameter.check(jax.tree.unflatten(tree, leaves), block.name)}, u)

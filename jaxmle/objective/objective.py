@@ -81,6 +81,23 @@ class Objective:
         base[position] = u[position]
         return replace(self, base=base, free=self.free[keep], scale=self.scale[keep])
 
+    def glimpse(self) -> Objective:
+        """The objective of the first chunk of each part alone: cheap, and run by the programs already compiled."""
+        if all(int(np.asarray(jax.device_get(p.data["count"])).sum()) <= self.placement.n_devices for p in self.parts):
+            return self
+        first = lambda count: jax.device_put(np.minimum(jax.device_get(count), 1).astype(np.int32), count.sharding)
+        parts = tuple(replace(p, data=p.data | {"count": first(p.data["count"])}) for p in self.parts)
+        return replace(self, parts=parts)
+
+    @property
+    def can_sample(self) -> str | None:
+        """Why a sample of units cannot stand for all of them, or None if it can."""
+        if self.program.unit == "all":
+            return "with unit='all' the terms of the rows depend on each other"
+        if len(self.parts) > 1:
+            return "groups of several sizes are computed apart"
+        return None
+
     # --- passes -------------------------------------------------------------------------------------------------------
 
     def _run(self, f: Callable, *args: Any) -> Any:

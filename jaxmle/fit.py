@@ -1,0 +1,250 @@
+"""`jm.fit`: a model and data in, a `Fit` out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .data.tables import Table, read_weights
+from .declare.linear import Linear
+from .declare.model import Model
+from .errors import FitWarning, ModelError
+from .infer.certificate import Certificate, Context, certify
+from .infer.derivatives import check_derivatives
+from .infer.estimates import Estimates
+from .infer.robust import reported_index
+from .objective.build import Built, build
+from .objective.fixing import start_vector
+from .objective.objective import Objective
+from .objective.placement import Placement
+from .report.progress import Reporter
+from .result import Fit, Session
+from .solve.choose import resolve
+from .solve.solver import Progress, Solution
+from .solve.start import search_start
+
+
+def fit(
+    model: Model,
+    data: Any,
+    *,
+    start: Mapping[str, Any] | None = None,
+    weights: Any = None,
+    probability_weights: Any = None,
+    fixed: Mapping[str, Any] | None = None,
+    penalty: Callable[[Mapping[str, Any]], Any] | None = None,
+    solver: Any = None,
+    tol: float | None = None,
+    max_steps: int | None = None,
+    missing: str = "raise",
+    chunk_rows: int | None = None,
+    precision: str = "float64",
+    progress: bool | None = None,
+    callback: Callable[[Progress], None] | None = None,
+    key: int = 0,
+) -> Fit:
+    """Fit a model by maximum likelihood.
+
+    Arguments:
+        model: a `Model`.
+        data: a mapping of arrays (rows first), a structured array, or a pandas, polars or pyarrow table.
+        start: name → starting value on the natural scale, for parameters (`"scale"`) or single coefficients
+            (`"loc[x]"`); `fit.params` of another fit will do. What is not given is searched for.
+        weights: frequencies, as a column name or an array (rows,): a row of weight 3 is three equal rows.
+        probability_weights: sampling weights, likewise; the covariance is then a sandwich by default.
+        fixed: name → value at which a parameter or a single coefficient is held.
+        penalty: a function of the parameters (natural scale, a `Linear` by its coefficients) that returns a number, added
+            to the negative log-likelihood.
+        solver: None (jaxmle chooses and says why), "newton", "lbfgs", "newton_cg", "bhhh", or a solver with settings.
+        tol: the log-likelihood still to be gained at which the search ends; default 1e-9.
+        max_steps: the most steps of the solver.
+        missing: "raise", "drop" (rows with missing values, and say how many) or "allow" (the density handles NaN).
+        chunk_rows: rows (or groups) in one compiled kernel, at most 8,192; default chosen.
+        precision: "float64", or "float32" for the rows' computations with sums in float64.
+        progress: show progress of fits that take over a second; default: in a terminal only. False is silent.
+        callback: called after each step with a `Progress`; raise KeyboardInterrupt in it to stop there.
+        key: seed of whatever is random (several starts, minibatches, directions of the derivative check).
+
+    Returns:
+        A `Fit`. If its optimum is not proved, `converged` is False and a `FitWarning` names the cause.
+
+    Raises:
+        ModelError: for a model or an argument that cannot be used.
+        DataError: for data that cannot be used.
+    """
+    if not isinstance(model, Model):
+        raise ModelError(f"fit takes a jm.Model; got {type(model).__name__}. Wrap the density: jm.Model(f, params).")
+    if callback is not None and not callable(callback):
+        raise ModelError(f"callback must be a function of one Progress; got {callback!r}.")
+    table = Table.read(data)
+    all_weights = _weights(weights, probability_weights, table)
+    built = build(
+        model,
+        table,
+        weights=all_weights,
+        fixed=fixed,
+        penalty=penalty,
+        missing=missing,
+        chunk_rows=chunk_rows,
+        precision=precision,
+    )
+    objective = built.objective
+    method, why = resolve(solver, objective.size)
+    method = configured(method, tol, max_steps, key)
+    context = Context(entry_names(objective), row_labels(built), "row" if model.unit == "all" else model.unit)
+    z, at_start = begin(model, objective, start, method)
+    with Reporter(progress, method, objective) as reporter:
+        solution = method.minimise(objective, z, _both(reporter.watch, callback))
+    certificate, hessian = certify(objective, solution, context, at_start)
+    estimates = _estimates(model, table, built, solution, certificate, why, probability_weights is not None)
+    session = Session(model, table, objective, built.source, solution.z, hessian, probability_weights is not None)
+    if not certificate.proved:
+        warnings.warn(f"{certificate.reason} {certificate.remedy}", FitWarning, stacklevel=2)
+    for caution in certificate.cautions:
+        warnings.warn(caution, FitWarning, stacklevel=2)
+    return Fit(estimates, session)
+
+
+def begin(model: Model, objective: Objective, start: Mapping[str, Any] | None, method: Any) -> tuple[np.ndarray, Any]:
+    """The point where the search begins, and the check of the derivatives there."""
+    u, chosen = start_vector(model, objective.layout, start)
+    u = np.where(np.isin(np.arange(len(u)), objective.free), u, objective.base)
+    z = objective.to_z(u)
+    needs = getattr(method, "needs", "gradient")
+    movable = _movable(objective, chosen)
+    if movable:
+        z = search_start(objective.glimpse(), z, movable, needs)
+    at_start = check_derivatives(objective, z) if objective.size <= 500 else None
+    return z, at_start
+
+
+def _movable(objective: Objective, chosen: np.ndarray) -> list[tuple[int, str]]:
+    """Which entries of `z` a search for a start may move: constant terms and parameters that are the same in all rows."""
+    out = []
+    position = {int(p): i for i, p in enumerate(objective.free)}
+    for block in objective.layout.blocks:
+        if block.is_linear:
+            size = block.parameter.n_outputs
+            places = [
+                (block.start + j * size + k, "real" if block.parameter.link.name == "identity" else "log")
+                for j, term in enumerate(block.terms)
+                if term == "Intercept"
+                for k in range(size)
+            ]
+        elif block.stop - block.start > 20:
+            continue
+        else:
+            real = all(link.name == "identity" for link in block.links())
+            places = [(i, "real" if real else "log") for i in range(block.start, block.stop)]
+            places = sorted(places, key=lambda p: p[1])
+        out.extend((position[p], ladder) for p, ladder in places if p in position and not chosen[p])
+    return sorted(out, key=lambda p: p[1])
+
+
+def configured(method: Any, tol: float | None, max_steps: int | None, key: int) -> Any:
+    """The solver with the settings that `fit` was given."""
+    if tol is not None and not (isinstance(tol, (int, float)) and tol > 0):
+        raise ModelError(f"tol must be a positive number; got {tol!r}.")
+    if max_steps is not None and not (isinstance(max_steps, int) and max_steps > 0):
+        raise ModelError(f"max_steps must be a positive whole number; got {max_steps!r}.")
+    settings = {"tol": tol, "max_steps": max_steps, "key": key}
+    known = {k: v for k, v in settings.items() if v is not None and hasattr(method, k)}
+    if "key" in known and getattr(method, "key") != type(method).__dataclass_fields__["key"].default:
+        known.pop("key")
+    return replace(method, **known) if known else method
+
+
+def _weights(weights: Any, probability_weights: Any, table: Table) -> np.ndarray:
+    total = np.ones(table.n_rows)
+    if weights is not None:
+        total = total * read_weights(weights, table, "weights")
+    if probability_weights is not None:
+        total = total * read_weights(probability_weights, table, "probability_weights")
+    return total
+
+
+def _both(first: Callable | None, second: Callable | None) -> Callable | None:
+    if first is None or second is None:
+        return first or second
+
+    def watch(progress: Progress) -> None:
+        first(progress)
+        second(progress)
+
+    return watch
+
+
+def entry_names(objective: Objective) -> list[str]:
+    """A name for each entry of `z`: the coefficient's, or a number within parameters whose entries depend on each other."""
+    names: list[str] = []
+    for block in objective.layout.blocks:
+        if block.elementwise:
+            names.extend(block.labels())
+        else:
+            names.extend(f"{block.name}~{i}" for i in range(block.stop - block.start))
+    return [names[i] for i in objective.free]
+
+
+def row_labels(built: Built) -> np.ndarray:
+    """For each unit, the row of the user's data, or the value of the grouping column."""
+    return built.source.rows if built.source.groups is None else built.source.groups.keys
+
+
+def _estimates(
+    model: Model,
+    table: Table,
+    built: Built,
+    solution: Solution,
+    certificate: Certificate,
+    why: str,
+    sampling: bool,
+) -> Estimates:
+    objective = built.objective
+    layout = objective.layout
+    params, reported = objective.natural(solution.z)
+    index = reported_index(objective)
+    labels, links, owners = layout.labels(), layout.links(), layout.owners()
+    bounds = np.array(layout.bounds()).reshape(-1, 2)
+    names = tuple(labels[i] for i in index)
+    free = set(names)
+    log_likelihood = (
+        -objective.evaluate(solution.z, "value", penalised=False).value
+        if objective.program.penalties
+        else -solution.value
+    )
+    tally = objective.tally
+    return Estimates(
+        title=model.title,
+        subtitle="posterior mode" if objective.program.penalties else "",
+        names=names,
+        values=np.asarray(reported)[index],
+        covariance=np.full((len(names), len(names)), np.nan),
+        covariance_kind="observed",
+        withheld={},
+        links=tuple(links[i] for i in index),
+        is_location=~np.isfinite(bounds[index]).any(axis=1),
+        groups=tuple(layout.blocks[owners[i]].name for i in index),
+        group_links={b.name: b.parameter.link.name for b in layout.linears},
+        params=params,
+        fixed=tuple(n for n, _ in layout.constants) + tuple(lab for lab in labels if lab not in free),
+        log_likelihood=float(log_likelihood),
+        n_obs=float(built.source.n_units if sampling else built.weights.sum()),
+        n_rows=len(built.source.rows),
+        df=objective.size,
+        certificate=certificate,
+        solver=solution.solver,
+        why=why,
+        n_steps=solution.n_steps,
+        compile_seconds=tally.compile_seconds,
+        run_seconds=tally.pass_seconds,
+        optima=tuple(
+            (-v, dict(zip(names, np.asarray(objective.natural(z)[1])[index].tolist()))) for v, z in solution.optima
+        ),
+        notes=solution.notes
+        + ((f"{built.source.n_dropped:,} rows with missing values were dropped",) if built.source.n_dropped else ()),
+        objective_value=-solution.value,
+    )

@@ -1,0 +1,49 @@
+"""Wald intervals that respect the range of what they are about."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import ndtri
+
+from .. import runtime
+from ..declare.links import Link
+from ..errors import ModelError
+from .estimates import Estimates
+
+
+def wald_intervals(estimates: Estimates, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper ends, shape (k,) each: formed on each entry's own scale, by the delta method, and mapped back.
+
+    Raises:
+        ModelError: if `level` is not between 0 and 1.
+    """
+    if not (isinstance(level, (int, float)) and 0 < level < 1):
+        raise ModelError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
+    half = float(ndtri(0.5 + level / 2)) * estimates.std_errors
+    low, high = estimates.values - half, estimates.values + half
+    by_link: dict[Link, list[int]] = {}
+    for i, link in enumerate(estimates.links):
+        if link.name != "identity":
+            by_link.setdefault(link, []).append(i)
+    if by_link:
+        which = [np.array(w) for w in by_link.values()]
+        values = [estimates.values[w] for w in which]
+        halves = [half[w] for w in which]
+        ends, _, _ = runtime.call(_mapped, tuple(by_link), values, halves)
+        for w, (a, b) in zip(which, jax.device_get(ends)):
+            low[w], high[w] = np.minimum(a, b), np.maximum(a, b)
+    return low, high
+
+
+@partial(jax.jit, static_argnums=0)
+def _mapped(links: tuple[Link, ...], values: list[jax.Array], halves: list[jax.Array]) -> list:
+    out = []
+    for link, value, half in zip(links, values, halves):
+        at, slope = jax.jvp(link.forward, (value,), (jnp.ones_like(value),))
+        width = half * jnp.abs(slope)
+        out.append((link.inverse(at - width), link.inverse(at + width)))
+    return out

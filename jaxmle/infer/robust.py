@@ -1,0 +1,115 @@
+"""From the objective at the optimum to the covariance of the reported quantities, of any kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import ModelError, did_you_mean
+from ..objective.objective import Objective
+from .covariance import meat, observed, outer_product
+from .directions import Direction
+from .estimates import Estimates
+
+MEANINGLESS = 1e3
+"""A standard error of a predictor, in its own units, above which coefficients beside a runaway say nothing."""
+
+KINDS = ("observed", "opg", "sandwich", "HC0", "HC1")
+
+
+def covariance_of(
+    estimates: Estimates,
+    objective: Objective,
+    z: np.ndarray,
+    hessian: np.ndarray | None,
+    kind: str,
+    clusters: np.ndarray | None,
+    sampling_weights: bool,
+) -> Estimates:
+    """`estimates` with the covariance of the given kind, by the delta method through the exact Jacobian.
+
+    Raises:
+        ModelError: for an unknown kind.
+    """
+    if kind == "default":
+        kind = "sandwich" if sampling_weights or clusters is not None else "observed"
+    if kind not in KINDS:
+        raise ModelError(f"There is no covariance of kind {kind!r}.{did_you_mean(kind, KINDS)}")
+    if clusters is not None and kind in ("observed", "opg"):
+        raise ModelError(f"cluster= goes with a sandwich covariance, not with kind={kind!r}.")
+    k = len(estimates.names)
+    if hessian is None or not usable(estimates):
+        reason = estimates.certificate.reason or "no Hessian"
+        nothing = np.full((k, k), np.nan)
+        return replace(
+            estimates, covariance=nothing, covariance_kind=kind, withheld=dict.fromkeys(estimates.names, reason)
+        )
+    directions = estimates.certificate.directions
+    if kind == "opg":
+        in_z = observed(outer_product(objective, z), directions)
+    else:
+        in_z = observed(hessian, directions)
+    if kind in ("sandwich", "HC0", "HC1"):
+        middle = meat(objective, z, sampling_weights, clusters)
+        factor = 1.0
+        if kind == "HC1":
+            n = estimates.n_obs
+            factor = n / (n - estimates.df) if clusters is None else _cluster_factor(clusters, n, estimates.df)
+        in_z = factor * in_z @ middle @ in_z
+    u = objective.to_u(z)
+    jacobian = objective.layout.jacobian(u)[:, objective.free] * objective.scale
+    jacobian = jacobian[reported_index(objective)]
+    covariance = jacobian @ in_z @ jacobian.T
+    withheld: dict[str, str] = {}
+    lost = np.union1d(
+        _swept_along(objective, in_z, directions), np.concatenate([[], *(d.involved for d in directions)])
+    )
+    for i in np.flatnonzero(np.abs(jacobian[:, lost.astype(int)]).max(axis=1, initial=0.0) > 0):
+        withheld[estimates.names[i]] = estimates.certificate.reason
+        covariance[i, :] = covariance[:, i] = np.nan
+    for i in np.flatnonzero(~(np.diag(covariance) > 0)):
+        withheld.setdefault(estimates.names[i], "the information matrix is not positive definite")
+        covariance[i, :] = covariance[:, i] = np.nan
+    return replace(estimates, covariance=covariance, covariance_kind=kind, withheld=withheld)
+
+
+def _swept_along(objective: Objective, in_z: np.ndarray, directions: tuple[Direction, ...]) -> np.ndarray:
+    """Positions in `z` of coefficients whose own information vanishes with that of a runaway of the same predictor.
+
+    Complete separation drives every fitted probability to 0 or 1, so no coefficient of that predictor has a standard
+    error, whichever of them grow. In quasi-complete separation the others keep theirs.
+    """
+    owner = objective.layout.of_unconstrained()[objective.free]
+    runaway = {int(owner[i]) for d in directions if d.kind == "runaway" for i in d.involved}
+    with np.errstate(invalid="ignore"):
+        vanished = np.isin(owner, list(runaway)) & (np.diag(in_z) > MEANINGLESS**2)
+    return np.flatnonzero(vanished)
+
+
+def usable(estimates: Estimates) -> bool:
+    """Whether any standard error means something at the point found."""
+    return estimates.certificate.status in (
+        "optimum", "not_identified", "boundary", "no_finite_maximum", "unbounded", "wrong_derivatives",
+    )  # fmt: skip
+
+
+def reported_index(objective: Objective) -> np.ndarray:
+    """Positions, among all reported entries, of those that are estimated: held entries are left out."""
+    layout = objective.layout
+    free = np.zeros(layout.size, bool)
+    free[objective.free] = True
+    out, at = [], 0
+    for block in layout.blocks:
+        n = len(block.labels())
+        if block.elementwise:
+            out.extend(at + np.flatnonzero(free[block.start : block.stop]))
+        else:
+            out.extend(range(at, at + n))
+        at += n
+    return np.array(out, dtype=int)
+
+
+def _cluster_factor(clusters: np.ndarray, n: float, k: int) -> float:
+    g = int(clusters.max()) + 1
+    return g / (g - 1) * (n - 1) / (n - k)

@@ -1,0 +1,250 @@
+"""The fit: an immutable result whose every statement is a delegation to the room that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from .data.tables import Table
+from .declare.model import Model
+from .errors import ModelError
+from .infer.certificate import Certificate
+from .infer.covariance import observed
+from .infer.estimates import Estimates
+from .infer.intervals import wald_intervals
+from .infer.robust import covariance_of
+from .objective.build import Source
+from .objective.objective import Objective
+from .objective.rebuild import log_density_of
+from .report.summary import Summary, glance_columns, tidy_columns
+
+PEERS = {
+    "bse": "std_errors", "se": "std_errors", "stderr": "std_errors", "standard_errors": "std_errors",
+    "llf": "log_likelihood", "loglik": "log_likelihood", "logLik": "log_likelihood", "loglike": "log_likelihood",
+    "coef_": "coef", "coefficients": "coef", "params_": "params", "estimates": "coef",
+    "vcov": "covariance()", "cov_params": "covariance()", "cov": "covariance()",
+    "conf_int": "confint()", "nobs": "n_obs", "n": "n_obs", "pvalues": "p_values", "pvalue": "p_values",
+    "tvalues": "z_values", "zvalues": "z_values", "success": "converged", "n_iter_": "n_steps", "nit": "n_steps",
+    "fval": "log_likelihood", "fun": "log_likelihood", "nll": "log_likelihood", "df_model": "df", "AIC": "aic",
+    "BIC": "bic", "message": "certificate", "deviance": "log_likelihood",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """What a fit keeps for further questions while its data are in memory; it is not saved."""
+
+    model: Model
+    table: Table
+    objective: Objective
+    source: Source
+    z: np.ndarray
+    hessian: np.ndarray | None
+    sampling_weights: bool
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit:
+    """A fitted model; what `jm.fit` returns. See each attribute's own description.
+
+    `estimates` holds all numbers; `session` the model and the data (None after `jm.load`).
+    """
+
+    estimates: Estimates
+    session: Session | None = None
+
+    # --- estimates ---------------------------------------------------------------------------------------------------
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Every parameter on its natural scale, in the declared structure, as NumPy; a `Linear` by its coefficients."""
+        return MappingProxyType(self.estimates.params)
+
+    @property
+    def coef(self) -> Mapping[str, float]:
+        """Every estimated quantity by flat name, such as `"rate[age]"`, on the natural scale."""
+        return self._named(self.estimates.values)
+
+    @cached_property
+    def _with_covariance(self) -> Estimates:
+        return self.estimates if self.session is None else self._covaried("default", None)
+
+    def _covaried(self, kind: str, cluster: Any) -> Estimates:
+        if self.session is None:
+            raise ModelError(f"{kind} covariance needs the data, which a loaded fit does not have; fit again.")
+        s = self.session
+        return covariance_of(
+            self.estimates, s.objective, s.z, s.hessian, kind, self._clusters(cluster), s.sampling_weights
+        )
+
+    @property
+    def std_errors(self) -> Mapping[str, float]:
+        """Standard errors with the keys of `coef`; NaN where one would mean nothing, see `withheld`."""
+        return self._named(self._with_covariance.std_errors)
+
+    @property
+    def withheld(self) -> Mapping[str, str]:
+        """Names of the coefficients without a standard error, each with the reason."""
+        return MappingProxyType(self._with_covariance.withheld)
+
+    def covariance(self, kind: str = "default", cluster: Any = None) -> np.ndarray:
+        """The covariance matrix of the estimates, in the order of `coef`, on the natural scale.
+
+        Arguments:
+            kind: "observed" (inverse Hessian), "opg" (outer product of the scores), "sandwich" = "HC0" (robust to a
+                wrong model; White, 1982), "HC1" (with n/(n − k)). "default" is "observed", or "sandwich" for a fit with
+                `probability_weights`.
+            cluster: column name, or one label per row: contributions are summed within clusters first.
+
+        Raises:
+            ModelError: for an unknown kind.
+        """
+        if kind == "default" and cluster is None:
+            return self._with_covariance.covariance.copy()
+        return self._covaried(kind, cluster).covariance
+
+    def confint(self, level: float = 0.95, method: str = "wald") -> dict[str, tuple[float, float]]:
+        """Confidence intervals by name: (low, high).
+
+        Wald intervals are formed on each parameter's own scale (log for positive ones) and mapped back, so that they
+        stay inside its range.
+
+        Raises:
+            ModelError: if `level` is not between 0 and 1, or for an unknown method.
+        """
+        if method != "wald":
+            raise ModelError(f"confint has method='wald' in this version; got {method!r}.")
+        low, high = wald_intervals(self._with_covariance, level)
+        return {name: (float(a), float(b)) for name, a, b in zip(self.estimates.names, low, high)}
+
+    @property
+    def z_values(self) -> Mapping[str, float]:
+        """Estimate over standard error, for quantities that may be zero; NaN for others."""
+        return self._named(self._with_covariance.z())
+
+    @property
+    def p_values(self) -> Mapping[str, float]:
+        """Two-sided p-values of each `z_values` entry."""
+        return self._named(self._with_covariance.p_values())
+
+    # --- fit ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def log_likelihood(self) -> float:
+        """The log-likelihood at the estimates, penalties and priors left out."""
+        return self.estimates.log_likelihood
+
+    @property
+    def n_obs(self) -> float:
+        """Observations: units (rows, groups), or the sum of their frequency weights."""
+        return self.estimates.n_obs
+
+    @property
+    def df(self) -> int:
+        """Free parameters."""
+        return self.estimates.df
+
+    @property
+    def aic(self) -> float:
+        """−2·log-likelihood + 2·df."""
+        return -2 * self.log_likelihood + 2 * self.df
+
+    @property
+    def bic(self) -> float:
+        """−2·log-likelihood + log(n_obs)·df."""
+        return -2 * self.log_likelihood + float(np.log(self.n_obs)) * self.df
+
+    @property
+    def converged(self) -> bool:
+        """Whether the certificate holds."""
+        return self.certificate.proved
+
+    @property
+    def certificate(self) -> Certificate:
+        """What is known about the optimum: status, reason, remedy and the numbers behind them."""
+        return self.estimates.certificate
+
+    @property
+    def solver(self) -> str:
+        """The solver, and why it was chosen."""
+        return f"{self.estimates.solver} ({self.estimates.why})"
+
+    @property
+    def n_steps(self) -> int:
+        return self.estimates.n_steps
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Seconds spent: `compile` and `run`."""
+        return MappingProxyType({"compile": self.estimates.compile_seconds, "run": self.estimates.run_seconds})
+
+    @property
+    def optima(self) -> tuple[tuple[float, dict[str, float]], ...]:
+        """The distinct optima that a `MultiStart` found, best first: log-likelihood and coefficients."""
+        return self.estimates.optima
+
+    # --- statements ---------------------------------------------------------------------------------------------------
+
+    def summary(self, level: float = 0.95) -> Summary:
+        """A table for people: prints as text, shows as HTML in a notebook."""
+        return Summary(self._with_covariance, level)
+
+    def tidy(self, level: float = 0.95) -> Any:
+        """One row per estimate, in the user's own frame type: term, estimate, std_error, statistic, p_value, conf_low, conf_high."""
+        return self._frame(tidy_columns(self._with_covariance, level))
+
+    def glance(self) -> Any:
+        """One row about the fit, in the user's own frame type."""
+        return self._frame(glance_columns(self._with_covariance))
+
+    def log_density(self, data: Any) -> np.ndarray:
+        """The log-density of new rows (or groups) at the estimates, one per unit.
+
+        Raises:
+            DataError: for data that the model cannot use.
+        """
+        if self.session is None:
+            raise ModelError("A loaded fit has no log-density: give it the model, jm.load(path, model=model).")
+        return log_density_of(self.session.model, self.estimates.params, data)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fit to one file, without the data and without pickle; `jm.load` reads it."""
+        from .save import write
+
+        write(self._with_covariance, path)
+
+    # --- manners ------------------------------------------------------------------------------------------------------
+
+    def _named(self, values: np.ndarray) -> Mapping[str, float]:
+        return MappingProxyType(dict(zip(self.estimates.names, map(float, values))))
+
+    def _frame(self, columns: dict[str, list]) -> Any:
+        if self.session is None:
+            return {name: np.asarray(values) for name, values in columns.items()}
+        return self.session.table.frame_like(columns)
+
+    def _clusters(self, cluster: Any) -> np.ndarray | None:
+        if cluster is None:
+            return None
+        assert self.session is not None
+        return self.session.source.unit_labels(cluster, self.session.table)
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    def __dir__(self) -> Iterator[str]:
+        return iter(sorted(name for name in super().__dir__() if not name.startswith("_")))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in PEERS:
+            raise AttributeError(f"Fit has no {name!r}; it is called {PEERS[name]!r}.")
+        raise AttributeError(f"Fit has no {name!r}.")
