@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .quadratic import Quadratic
-from .solver import DONE, FAILED, RUNNING, STALLED, Function, Solver, State
+from .solver import DONE, FAILED, RUNNING, STALLED, Function, Solver, State, finite
+
+PATIENCE = 60
+"""Steps without gain after which a search has stalled."""
+
+WORTHWHILE = 1e-6
+"""A gain in log-likelihood below which a step is no progress."""
 
 CLOSE = 1e-7
 """A distance to the optimum, in standard errors, at which no further step is worth taking."""
@@ -21,6 +27,8 @@ class NewtonState(State):
     tries: int = 0
     trial: np.ndarray | None = None
     polished: int = 0
+    milestone: float = np.inf
+    since: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Newton(Solver):
     """
 
     tol: float = 1e-9
-    max_steps: int = 200
+    max_steps: int = 5000
 
     needs = "hessian"
 
@@ -49,7 +57,7 @@ class Newton(Solver):
 
     def begin(self, z: np.ndarray, evaluation) -> NewtonState:
         """The state after the first evaluation."""
-        if not _finite(evaluation):
+        if not finite(evaluation):
             return NewtonState(z, evaluation.value, evaluation.gradient, evaluation.matrix, stop=FAILED)
         state = self._at(NewtonState(z, np.inf), z, evaluation)
         model = state.model
@@ -69,7 +77,7 @@ class Newton(Solver):
         step = state.model.axes.T @ ((state.trial - state.z) * state.model.metric)
         length = float(np.linalg.norm(step))
         predicted = -state.model.change(step)
-        if not _finite(evaluation):
+        if not finite(evaluation):
             return self._refuse(state, 0.1 * length)
         noise = 1e-14 * (abs(state.value) + len(state.z))
         gained = state.value - evaluation.value
@@ -104,9 +112,14 @@ class Newton(Solver):
         )
 
     def _judge(self, state: NewtonState, before: NewtonState) -> NewtonState:
-        """Stop when the decrement is small: after one more step, and never on the strength of one that did not contract."""
+        """Stop when the decrement is small: after one more step, and never on the strength of one that did not contract.
+
+        A search that makes no progress in `PATIENCE` steps has stalled.
+        """
         if state.gain > self.tol:
-            return replace(state, polished=0)
+            if state.value < state.milestone - max(self.tol, WORTHWHILE):
+                return replace(state, polished=0, milestone=state.value, since=0)
+            return replace(state, polished=0, since=state.since + 1, stop=RUNNING if state.since < PATIENCE else STALLED)
         contracted = state.decrement < 0.1 * before.decrement
         if state.decrement <= CLOSE or (state.polished and contracted) or state.polished >= 4:
             return replace(state, stop=DONE)
@@ -125,14 +138,4 @@ class BHHH(Newton):
     It needs first derivatives only; it converges linearly, and best where the model is right and n is large.
     """
 
-    max_steps: int = 1000
-
     needs = "opg"
-
-
-def _finite(evaluation) -> bool:
-    return bool(
-        np.isfinite(evaluation.value)
-        and np.isfinite(evaluation.gradient).all()
-        and (evaluation.matrix is None or np.isfinite(evaluation.matrix).all())
-    )

@@ -41,8 +41,8 @@ FAILED = "failed"
 class State:
     """Where a search stands. `gain` is the log-likelihood still to be gained, by the solver's own estimate.
 
-    `matrix` is the Hessian at `z` where the solver has it. `stop` is `running` until the search ends. Solvers subclass
-    it for what they carry along.
+    `matrix` is the one at `z` that the solver asks for. `stop` is `running` until the search ends. `optima` and `notes`
+    are handed on to the solution. Solvers subclass it for what they carry along.
     """
 
     z: np.ndarray
@@ -51,6 +51,8 @@ class State:
     matrix: np.ndarray | None = None
     gain: float = np.inf
     stop: str = RUNNING
+    optima: tuple[tuple[float, np.ndarray], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,13 @@ class Solution:
 class Solver(abc.ABC):
     """A search for the minimum of an objective: settings in fields, `init` and `step` on a state.
 
-    `tol` is the log-likelihood still to be gained at which the search ends; `max_steps` bounds it.
+    `tol` is the log-likelihood still to be gained at which the search ends; `max_steps` bounds it. `needs` is what it
+    asks of `evaluate`.
     """
 
     tol: float
     max_steps: int
+    needs = "gradient"
 
     @property
     def name(self) -> str:
@@ -138,7 +142,8 @@ def drive(
             before = state
             state = solver.step(objective, state)
             n_steps += 1
-            trace = [*trace[-TRACE:], Record(state.value, state.gain, state.z - before.z)]
+            if not np.array_equal(state.z, before.z):
+                trace = [*trace[-TRACE:], Record(state.value, state.gain, state.z - before.z)]
             if watch is not None:
                 watch(Progress(n_steps, state.value, state.gain, state.z, time.perf_counter() - start))
     except KeyboardInterrupt:
@@ -147,10 +152,18 @@ def drive(
         z=state.z,
         value=state.value,
         gradient=state.gradient,
-        hessian=state.matrix,
+        hessian=None if solver.needs == "opg" else state.matrix,
         stop=state.stop,
         n_steps=n_steps,
         seconds=time.perf_counter() - start,
         solver=solver.name,
         trace=tuple(trace),
+        optima=state.optima,
+        notes=state.notes,
     )
+
+
+def finite(evaluation: Any) -> bool:
+    """Whether a value and all derivatives that came with it are finite."""
+    parts = (evaluation.value, evaluation.gradient, evaluation.matrix)
+    return all(part is None or bool(np.isfinite(part).all()) for part in parts)

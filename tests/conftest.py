@@ -1,0 +1,24 @@
+"""What all tests share: two CPU devices, a compile cache of the test run's own, and the reference cases where they are."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("JAXMLE_CACHE_DIR", str(Path(tempfile.gettempdir()) / "jaxmle-test-cache"))
+
+import jax
+
+jax.config.update("jax_num_cpu_devices", 2)
+
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared" / "cases"
+
+
+@pytest.fixture(scope="session")
+def cases() -> dict[str, dict]:
+    """The verified reference cases by id; tests that need them are skipped where they are not at hand."""
+    if not (SHARED / "cases.json").exists():
+        pytest.skip("the reference cases are not part of this repository")
+    return {case["id"]: case for case in json.loads((SHARED / "cases.json").read_text())}
