@@ -1,4 +1,4 @@
-"""The only file that touches JAX's configuration: a local float64 scope, the compile cache, the list of bad compilers."""
+"""The only file that touches JAX's configuration: the local float64 scope, the compile cache, known-bad compilers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import jax
 import jaxlib
@@ -26,8 +27,6 @@ _CACHE_FLAGS = {
     "jax_persistent_cache_min_entry_size_bytes": -1,
 }
 
-_depth = 0
-
 
 def cache_dir() -> Path | None:
     """The folder of the persistent compile cache, or None when `JAXMLE_CACHE_DIR` is set to `off`.
@@ -37,7 +36,38 @@ def cache_dir() -> Path | None:
     chosen = os.environ.get("JAXMLE_CACHE_DIR")
     if chosen is not None:
         return None if chosen.strip().lower() in ("", "0", "off", "none") else Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "jaxmle"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxmle"
+    except RuntimeError:  # no home
+        return None
+
+
+def _usable(folder: Path) -> bool:
+    """Whether the folder is there, or can be made, for writing; where not, nothing is kept and nothing is said."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+class _Shared:
+    """A setting of the whole process that threads share: the first to come opens it, the last to go closes it."""
+
+    def __init__(self, opened: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
+        self._opened, self._lock, self._users, self._stack = opened, threading.Lock(), 0, contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._stack.enter_context(self._opened())
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._stack.close()
 
 
 @contextlib.contextmanager
@@ -48,7 +78,7 @@ def _compile_cache() -> Iterator[None]:
     the folder is dropped, so that programs of the user's own are never written to it.
     """
     folder = cache_dir()
-    if folder is None or jax.config.jax_compilation_cache_dir is not None:
+    if folder is None or jax.config.jax_compilation_cache_dir is not None or not _usable(folder):
         yield
         return
     before = {name: getattr(jax.config, name) for name in _CACHE_FLAGS}
@@ -63,21 +93,19 @@ def _compile_cache() -> Iterator[None]:
         compilation_cache.reset_cache()
 
 
+compile_cache = _Shared(_compile_cache)
+"""What is compiled while a thread is inside is kept on disk; JAX's global settings are as before afterwards."""
+
+
 @contextlib.contextmanager
 def x64() -> Iterator[None]:
-    """Run the body with 64-bit numbers and full-precision matrix products; JAX's global flags are as before afterwards."""
-    global _depth
-    cache = _compile_cache() if _depth == 0 else contextlib.nullcontext()
-    with jax.enable_x64(True), jax.default_matmul_precision("highest"), cache:
-        _depth += 1
-        try:
-            yield
-        finally:
-            _depth -= 1
+    """Run the body, in this thread, with 64-bit numbers and full-precision matrix products."""
+    with jax.enable_x64(True), jax.default_matmul_precision("highest"), jax.transfer_guard("allow"):
+        yield
 
 
 def check_compiler(rows: int, precision: str, version: str = jaxlib.__version__, platform: str | None = None) -> None:
-    """Refuse a kernel of more than `MAX_KERNEL_ROWS` rows where the installed compiler is known to get it wrong.
+    """Refuse a unit of more than `MAX_KERNEL_ROWS` rows where the installed compiler is known to get it wrong.
 
     jaxlib 0.10.2 on CPU returns wrong rows for small matrix-vector products in float64, 0.9.2 to 0.10.1 in float32
     only. Kernels of at most 8,192 rows were never wrong. Raises `ModelError`.
@@ -88,34 +116,48 @@ def check_compiler(rows: int, precision: str, version: str = jaxlib.__version__,
     if bad:
         raise ModelError(
             f"jaxlib {version} is known to miscompile kernels of more than {MAX_KERNEL_ROWS} rows on CPU "
-            f"({precision}), and this density (unit='all', {rows} rows) needs one. Install another release "
-            "(pip install 'jaxlib!=0.10.2'), use precision='float64', or write the density per row or per group."
+            f"({precision}), and this density needs one: its largest unit of observation has {rows} rows. Install "
+            "another release (pip install 'jaxlib!=0.10.2'), use precision='float64', or write the density for "
+            "smaller units."
         )
 
 
 @contextlib.contextmanager
-def quiet_loader() -> Iterator[None]:
+def _quiet_loader() -> Iterator[None]:
     """Keep one false alarm of XLA off stderr: reading a program back from the cache, its CPU loader takes tuning
     preferences of the compiler for missing features of the machine and prints a page about each
     (github.com/openxla/xla/issues/44565). Whatever else is written to stderr meanwhile comes through afterwards.
     """
-    if jax.default_backend() != "cpu" or jax.config.jax_compilation_cache_dir is None:
+    with contextlib.ExitStack() as stack:
+        if jax.default_backend() == "cpu" and jax.config.jax_compilation_cache_dir is not None:
+            with contextlib.suppress(OSError):  # nowhere to hold it, or no stderr: a daemon, a window without console
+                kept = os.dup(2)  # before another file takes the number of a closed stderr
+                stack.callback(os.close, kept)
+                held = stack.enter_context(tempfile.TemporaryFile())
+                _flush_stderr()
+                os.dup2(held.fileno(), 2)
+                stack.callback(_let_go, held, kept)
         yield
-        return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
+
+
+def _let_go(held: IO[bytes], kept: int) -> None:
+    """Put stderr, kept under another number, back in its place, and pass on what was held but for the false alarm."""
+    _flush_stderr()
+    os.dup2(kept, 2)
+    held.seek(0)
+    with contextlib.suppress(OSError):
+        for line in held:
+            if b"cpu_aot_loader.cc" not in line:
+                os.write(2, line)
+
+
+def _flush_stderr() -> None:
+    if sys.stderr is not None:
+        with contextlib.suppress(ValueError, OSError):  # closed
             sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-            held.seek(0)
-            for line in held:
-                if b"cpu_aot_loader.cc" not in line:
-                    os.write(2, line)
+
+
+quiet_loader = _Shared(_quiet_loader)
 
 
 class Compilation:
@@ -125,32 +167,37 @@ class Compilation:
     tracing, lowering and compiling.
     """
 
-    _open: list[Compilation] = []
+    _threads = threading.local()
     _listening = False
 
     def __init__(self) -> None:
         self.count, self.from_disk, self.seconds = 0, 0, 0.0
 
+    @classmethod
+    def open_here(cls) -> list[Compilation]:
+        """The counters that are open in this thread: JAX compiles, and tells of it, in the thread that calls."""
+        return cls._threads.__dict__.setdefault("counters", [])
+
     def __enter__(self) -> Compilation:
         if not Compilation._listening:
+            Compilation._listening = True
             jax.monitoring.register_event_duration_secs_listener(_on_duration)
             jax.monitoring.register_event_listener(_on_event)
-            Compilation._listening = True
-        Compilation._open.append(self)
+        self.open_here().append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        Compilation._open.remove(self)
+        self.open_here().remove(self)
 
 
 def _on_duration(event: str, duration: float, **_: object) -> None:
-    for counter in Compilation._open:
+    for counter in Compilation.open_here():
         counter.count += event == "/jax/core/compile/backend_compile_duration"
         counter.seconds += duration if event.startswith("/jax/core/compile/") else 0.0
 
 
 def _on_event(event: str, **_: object) -> None:
-    for counter in Compilation._open:
+    for counter in Compilation.open_here():
         counter.from_disk += event == "/jax/compilation_cache/cache_hits"
 
 
@@ -158,15 +205,21 @@ _called: set[int] = set()
 
 
 def call(f: Callable[..., Any], *args: Any) -> tuple[Any, float, float]:
-    """Run a jitted function in the float64 scope: its result when it is ready, seconds of compiling, seconds of running."""
+    """Run a jitted function in the float64 scope: its result when ready, seconds of compiling, seconds of running.
+
+    What it compiles is kept on disk. A call like an earlier one compiles nothing, and leaves the cache alone.
+    """
     start = time.perf_counter()
-    with x64():
-        leaves, tree = jax.tree.flatten(args)
-        shapes = tuple((x.shape, str(x.dtype)) if hasattr(x, "shape") else x for x in leaves)
-        key = hash((f, tree, shapes))
-        with Compilation() as compilation, contextlib.nullcontext() if key in _called else quiet_loader():
-            out = jax.block_until_ready(f(*args))
-        _called.add(key)
+    leaves, tree = jax.tree.flatten(args)
+    key = hash((f, tree, tuple((x.shape, x.dtype) if hasattr(x, "shape") else x for x in leaves)))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(x64())
+        if key not in _called:
+            stack.enter_context(compile_cache)
+            stack.enter_context(quiet_loader)
+        compilation = stack.enter_context(Compilation())
+        out = jax.block_until_ready(f(*args))
+    _called.add(key)
     wall = time.perf_counter() - start
     compiling = min(compilation.seconds, wall)
     return out, compiling, wall - compiling
