@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,37 +41,32 @@ def bucket(n: int) -> int:
 
 def chunk_shape(n: int, rows: int | None, n_devices: int = 1) -> tuple[int, int, int]:
     """(chunks with padding, chunks that hold data, rows of a chunk) for n units on so many devices."""
+    share = -(-n // n_devices)
     if rows is None:
-        share = -(-n // n_devices)
         rows = CHUNK_ROWS if share > CHUNK_ROWS else bucket(share)
-    rows = min(rows, MAX_KERNEL_ROWS)
+    rows = min(rows, MAX_KERNEL_ROWS, bucket(share))
     count = -(-n // rows)
     per_device = bucket(-(-count // n_devices))
     return per_device * n_devices, count, rows
 
 
-def _cut(array: np.ndarray, order: np.ndarray, chunks: int, rows: int) -> np.ndarray:
+def _cut(array: np.ndarray, chunks: int, rows: int) -> np.ndarray:
     """(n, ...) → (chunks, ..., rows): the unit axis last; positions past the end repeat the last unit."""
-    n = len(order)
-    contiguous = (
-        n == len(array) and n > 0 and order[0] == 0 and order[-1] == n - 1 and bool((np.diff(order) == 1).all())
-    )
-    array = array if contiguous else array[order]
+    n = len(array)
     out = np.empty((chunks, *array.shape[1:], rows), dtype=array.dtype)
     full = n // rows
     out[:full] = np.moveaxis(array[: full * rows].reshape(full, rows, *array.shape[1:]), 1, -1)
     if full < chunks:
+        out[full:] = np.moveaxis(array[-1:], 0, -1)
         rest = array[full * rows :]
-        last = np.moveaxis(array[-1:], 0, -1)
-        out[full:] = last
         if len(rest):
             out[full, ..., : len(rest)] = np.moveaxis(rest, 0, -1)
     return out
 
 
-def _weights(weights: np.ndarray, order: np.ndarray, chunks: int, rows: int) -> np.ndarray:
+def _weights(weights: np.ndarray, chunks: int, rows: int) -> np.ndarray:
     out = np.zeros(chunks * rows)
-    out[: len(order)] = weights[order]
+    out[: len(weights)] = weights
     return out.reshape(chunks, rows)
 
 
@@ -82,20 +77,18 @@ def row_chunks(
     weights: np.ndarray,
     rows: int | None = None,
     n_devices: int = 1,
-    order: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
 ) -> Chunks:
-    """Chunks whose unit is the row."""
-    order = np.arange(len(weights)) if order is None else order
-    total, count, rows = chunk_shape(len(order), rows, n_devices)
-    cut = lambda a: _cut(a, order, total, rows)
+    """Chunks of units that are the first axis of every array."""
+    total, count, rows = chunk_shape(len(weights), rows, n_devices)
     return Chunks(
-        columns={k: cut(v) for k, v in columns.items()},
-        designs=tuple(cut(d) for d in designs),
-        offsets={k: cut(v) for k, v in offsets.items()},
-        weights=_weights(weights, order, total, rows),
-        mask=None,
+        columns={k: _cut(v, total, rows) for k, v in columns.items()},
+        designs=tuple(_cut(d, total, rows) for d in designs),
+        offsets={k: _cut(v, total, rows) for k, v in offsets.items()},
+        weights=_weights(weights, total, rows),
+        mask=None if mask is None else _cut(mask, total, rows),
         count=count,
-        units=order,
+        units=np.arange(len(weights)),
     )
 
 
@@ -105,12 +98,12 @@ def whole(
     offsets: Mapping[str, np.ndarray],
     weights: np.ndarray,
 ) -> Chunks:
-    """One chunk that is the whole data set in its own order, without padding."""
+    """One chunk that is the whole data set in its own order, without padding; a copy, as a device may share memory."""
     return Chunks(
-        columns={k: v[None] for k, v in columns.items()},
-        designs=tuple(np.ascontiguousarray(d.T)[None] for d in designs),
-        offsets={k: np.moveaxis(v, 0, -1)[None] for k, v in offsets.items()},
-        weights=weights[None],
+        columns={k: v[None].copy() for k, v in columns.items()},
+        designs=tuple(d.T[None].copy() for d in designs),
+        offsets={k: np.moveaxis(v, 0, -1)[None].copy() for k, v in offsets.items()},
+        weights=weights[None].copy(),
         mask=None,
         count=1,
         units=np.arange(len(weights)),
@@ -155,33 +148,25 @@ def group_chunks(
     out = []
     for length in np.unique(padded):
         units = np.flatnonzero(padded == length)
-        where = np.stack(
-            [np.resize(m, length) if len(m) == length else _pad(m, length) for m in (groups.members[u] for u in units)]
-        )
-        mask = np.arange(length)[None, :] < lengths[units][:, None]
-        chunk = row_chunks(
+        where = np.stack([_pad(groups.members[u], length) for u in units])
+        chunks = row_chunks(
             {k: v[where] for k, v in columns.items()},
-            (),
+            tuple(np.moveaxis(d[where], 1, -1) for d in designs),
             {k: np.moveaxis(v[where], 1, -1) for k, v in offsets.items()},
             weights[units],
-            rows or (max(1, CHUNK_ROWS // int(length)) if len(units) * length > CHUNK_ROWS else None),
+            _groups_of(int(length), len(units), rows),
             n_devices,
+            np.arange(length)[None, :] < lengths[units][:, None],
         )
-        total, n_rows = chunk.weights.shape
-        order = np.arange(len(units))
-        cut = lambda a: _cut(a, order, total, n_rows)
-        out.append(
-            Chunks(
-                columns=chunk.columns,
-                designs=tuple(cut(np.moveaxis(d[where], 1, -1)) for d in designs),
-                offsets=chunk.offsets,
-                weights=chunk.weights,
-                mask=cut(mask),
-                count=chunk.count,
-                units=units,
-            )
-        )
+        out.append(replace(chunks, units=units))
     return out
+
+
+def _groups_of(length: int, n: int, groups: int | None) -> int | None:
+    """How many groups of padded length `length` go into one chunk: as many rows as any chunk may have."""
+    if groups is None:
+        return max(1, CHUNK_ROWS // length) if n * length > CHUNK_ROWS else None
+    return min(groups, max(1, MAX_KERNEL_ROWS // length))
 
 
 def _pad(members: np.ndarray, length: int) -> np.ndarray:

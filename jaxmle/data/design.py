@@ -69,5 +69,6 @@ def offset_of(linear: Linear, table: Table, parameter: str) -> np.ndarray | None
 def _check_matrix(matrix: np.ndarray, name: str, parameter: str) -> None:
     if matrix.ndim != 2 or matrix.shape[1] == 0:
         raise DataError(
-            f"Column {name!r}, the design of {parameter!r}, has shape {matrix.shape}: expected a vector or an n×p matrix."
+            f"Column {name!r}, the design of {parameter!r}, has shape {matrix.shape}; "
+            "expected a vector or an n×p matrix."
         )

@@ -1,9 +1,9 @@
-"""From a model and a table to an objective: designs, the columns that the density uses, what is fixed, and the chunks."""
+"""From a model and a table to an objective: designs, the columns that the density uses, what is fixed, the chunks."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from .fixing import Fixing
 from .layout import Block, Layout
 from .objective import Objective
 from .placement import Placement
-from .rows import Params, Program, Row, scalar
+from .rows import Params, Program, Row, hashable, scalar, through_jax
 
 CLOSURE_LIMIT = 10_000
 
@@ -60,40 +60,35 @@ class Source:
 
 
 class _Probe(Row):
-    """A row of placeholders that finds out which columns the density uses and reads each when it is asked for."""
+    """A row of placeholders that finds out which columns the density uses and reads each when it is asked for.
+
+    A density that walks over the row, or passes it whole to a function of `jax`, uses every column that is numeric.
+    """
 
     def __init__(self, table: Table, shape_of: Callable[[np.ndarray], tuple[int, ...]]) -> None:
-        super().__init__({})
+        super().__init__(dict.fromkeys(table.names))
         self.read: dict[str, np.ndarray] = {}
         self._table, self._shape_of = table, shape_of
 
-    def __getitem__(self, name: str) -> Any:
+    def _read(self, name: str) -> Any:
         if name not in self.read:
             self.read[name] = self._table.numeric(name, "the log-density")
         column = self.read[name]
         kind = bool if column.dtype == bool else jnp.int64 if column.dtype.kind in "iu" else jnp.float64
         return jnp.zeros(self._shape_of(column), kind)
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._table.names
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._table.names if self._is_numeric(name))
 
-    def __iter__(self):
-        return iter(self._table.names)
+    def _is_numeric(self, name: str) -> bool:
+        try:
+            self._table.numeric(name, "the log-density")
+        except DataError:
+            return False
+        return True
 
-    def __len__(self) -> int:
-        return len(self._table.names)
 
-    def keys(self):
-        return self._table.names
-
-    def items(self):
-        return [(name, self[name]) for name in self._table.names]
-
-    def values(self):
-        return [self[name] for name in self._table.names]
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return self[name] if name in self else default
+through_jax(_Probe, becomes=Row)
 
 
 def used_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
@@ -103,7 +98,7 @@ def used_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
         ModelError: when the function fails on one observation, or does not return one real number.
         DataError: when it asks for a column that the table lacks, or that is not numeric.
     """
-    unit = model.unit_kind
+    unit, density = model.unit_kind, hashable(model.log_density)
     lead = {"row": (), "group": (2,), "all": (table.n_rows,)}[unit]
     probe = _Probe(table, lambda column: (*lead, *column.shape[1:]))
     shapes = {}
@@ -115,7 +110,7 @@ def used_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
     mask = (jax.ShapeDtypeStruct((2,), bool),) if unit == "group" else ()
 
     def one(p: dict, *mask: Any) -> Any:
-        value = model.log_density(Params(p), probe, *mask)
+        value = density(Params(p), probe, *mask)
         return jnp.asarray(value) if unit == "all" else scalar(value)
 
     with runtime.x64():
@@ -145,9 +140,15 @@ def used_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
 def _explained(error: Exception, model: Model) -> str:
     first = str(error).strip().split("\n")[0]
     if isinstance(error, jax.errors.TracerBoolConversionError):
-        why = "it uses `if`, `and`, `or`, `min` or `max` on a value that is only known later; write jnp.where(condition, a, b)"
+        why = (
+            "it uses `if`, `and`, `or`, `min` or `max` on a value that is only known later; "
+            "write jnp.where(condition, a, b)"
+        )
     elif isinstance(error, jax.errors.TracerArrayConversionError):
-        why = "it passes a parameter or a column to NumPy or SciPy; use jax.numpy (jnp.log for np.log), jax.scipy or jaxmle.numerics"
+        why = (
+            "it passes a parameter or a column to NumPy or SciPy; use jax.numpy (jnp.log for np.log), jax.scipy or "
+            "jaxmle.numerics"
+        )
     elif isinstance(error, jax.errors.ConcretizationTypeError):
         why = "it needs a value as a Python number (float(...), int(...), range(...)); keep it a jax.numpy expression"
     else:
@@ -169,14 +170,20 @@ def read_source(model: Model, table: Table, weights: np.ndarray, missing: str) -
             if offset is not None:
                 offsets[name] = offset
     columns = used_columns(model, table)
-    keep = weights > 0
-    everything = columns | {f"offset of {k}": v for k, v in offsets.items()}
+    # rows of weight zero are left out and may hold anything, unless the density sees all rows, each with its neighbours
+    keep = np.ones(len(weights), bool) if model.unit_kind == "all" else weights > 0
+    linear = {f"offset of {k}": v for k, v in offsets.items()}
     for terms, (_, design) in designs.items():
-        everything[terms if isinstance(terms, str) else ", ".join(map(str, terms))] = design.matrix
-    if not keep.all():  # rows of weight zero say nothing, and may hold anything: look at another row in their place
+        linear[terms if isinstance(terms, str) else ", ".join(map(str, terms))] = design.matrix
+    if model.unit_kind == "group":
+        linear[model.unit] = _group_labels(table, model.unit)
+    everything = columns | linear
+    if not keep.all():  # look at another row in their place
         instead = np.where(keep, np.arange(len(keep)), np.argmax(keep))
         everything = {k: v[instead] for k, v in everything.items()}
     finite = check_finite(everything, missing, "the data")
+    if missing == "allow":  # what a density may know how to handle, a linear predictor does not
+        check_finite({k: everything[k] for k in linear}, "raise", "the linear predictors and the units of observation")
     rows = np.flatnonzero(keep)
     n_dropped = 0
     if finite is not None:
@@ -187,7 +194,7 @@ def read_source(model: Model, table: Table, weights: np.ndarray, missing: str) -
     take = (lambda a: a) if len(rows) == table.n_rows else (lambda a: a[rows])
     groups = None
     if model.unit_kind == "group":
-        groups = Groups.of(take(np.asarray(table.column(model.unit, "the unit of observation"))))
+        groups = Groups.of(take(linear[model.unit]))
     source = Source(
         columns={k: take(v) for k, v in columns.items()},
         designs=tuple(Design(d.names, take(d.matrix)) for _, d in designs.values()),
@@ -197,6 +204,15 @@ def read_source(model: Model, table: Table, weights: np.ndarray, missing: str) -
         n_dropped=n_dropped,
     )
     return source, number
+
+
+def _group_labels(table: Table, name: str) -> np.ndarray:
+    labels = np.asarray(table.column(name, "the unit of observation"))
+    if labels.ndim != 1:
+        raise DataError(
+            f"Column {name!r}, the unit of observation, has shape {labels.shape}; expected one label a row."
+        )
+    return labels
 
 
 def unit_weights(source: Source, weights: np.ndarray, unit: str) -> np.ndarray:
@@ -243,7 +259,11 @@ def layout_of(model: Model, source: Source, design_number: Mapping[str, int], fi
 
 def priors_of(model: Model) -> tuple[Callable[[Mapping[str, Any]], Any], ...]:
     """The declared priors as penalties: minus the log-density of the parameter on its natural scale."""
-    return tuple(_Prior(name, p.prior) for name, p in model.params.items() if p.prior is not None)
+    return tuple(
+        _Prior(name, hashable(getattr(p.prior, "log_prob", p.prior)))
+        for name, p in model.params.items()
+        if p.prior is not None
+    )
 
 
 @dataclass(frozen=True)
@@ -251,15 +271,14 @@ class _Prior:
     """Minus the log-density of one parameter's prior; no Jacobian, so that the mode is the natural scale's."""
 
     name: str
-    prior: Any
+    log_prob: Callable[[Any], Any]
 
     def __call__(self, theta: Mapping[str, Any]) -> jax.Array:
-        log_prob = getattr(self.prior, "log_prob", self.prior)
-        return -jnp.sum(log_prob(theta[self.name]))
+        return -jnp.sum(self.log_prob(theta[self.name]))
 
 
 def column_scale(layout: Layout, source: Source, weights: np.ndarray) -> np.ndarray:
-    """For each entry of `u`, a power of two near 1/(root mean square of its column): so `z` ignores units of columns."""
+    """For each entry of `u`, a power of two near 1/(root mean square of its column): `z` ignores units of columns."""
     scale = np.ones(layout.size)
     cached: dict[int, np.ndarray] = {}
     for block in layout.linears:
@@ -300,14 +319,15 @@ def build(
     """
     if precision not in ("float64", "float32"):
         raise ModelError(f"precision must be 'float64' or 'float32'; got {precision!r}.")
-    if chunk_rows is not None and (not isinstance(chunk_rows, int) or chunk_rows < 1):
+    if chunk_rows is not None and (isinstance(chunk_rows, bool) or not isinstance(chunk_rows, int) or chunk_rows < 1):
         raise ModelError(f"chunk_rows must be a whole number of at least 1, or None; got {chunk_rows!r}.")
     if penalty is not None and not callable(penalty):
         raise ModelError(f"penalty must be a function of the parameters that returns a number; got {penalty!r}.")
     source, design_number = read_source(model, table, weights, missing)
     unit = model.unit_kind
-    if unit == "all":
-        runtime.check_compiler(len(source.rows), precision)
+    if unit != "row":
+        longest = [len(m) for m in source.groups.members] if source.groups is not None else [len(source.rows)]
+        runtime.check_compiler(max(longest), precision)
     placement = placement or Placement.default()
     if unit == "all" and placement.n_devices > 1:
         placement = Placement(placement.devices[:1])
@@ -315,11 +335,11 @@ def build(
     fixing = Fixing.of(model, terms, fixed or {})
     layout = layout_of(model, source, design_number, fixing)
     program = Program(
-        log_density=model.log_density,
+        log_density=hashable(model.log_density),
         unit=unit,
         layout=layout,
         structured=bool(layout.linears) and unit == "row" if structured is None else structured and unit == "row",
-        penalties=priors_of(model) + (() if penalty is None else (penalty,)),
+        penalties=priors_of(model) + (() if penalty is None else (hashable(penalty),)),
         precision=precision,
     )
     base, free = fixing.apply(layout)

@@ -1,4 +1,4 @@
-"""What is held fixed, and where the search starts: values by name, on the natural scale, as positions of the flat vector."""
+"""What is held fixed, and where the search starts: values by name, natural scale, as positions of the flat vector."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .layout import Block, Layout
 
 @dataclass(frozen=True)
 class Fixing:
-    """Parameters held whole (`constants`, on the natural scale), `Linear`s held whole, and single entries by flat name."""
+    """Parameters held whole (`constants`, natural scale), `Linear`s held whole, and single entries by flat name."""
 
     constants: dict[str, Any]
     coefficients: dict[str, np.ndarray]
@@ -27,7 +27,7 @@ class Fixing:
 
     @staticmethod
     def of(model: Model, terms: Mapping[str, tuple[str, ...]], fixed: Mapping[str, Any]) -> Fixing:
-        """Join what the declarations and the argument `fixed` hold; raises `ModelError` for unknown names and bad values."""
+        """Join what the declarations and the argument `fixed` hold; `ModelError` for unknown names and bad values."""
         if not isinstance(fixed, Mapping):
             raise ModelError(f"fixed must map names of parameters or coefficients to values; got {fixed!r}.")
         constants, coefficients, entries = {}, {}, {}

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import runtime
 from ..declare.domains import Domain
 from ..declare.linear import Linear
 from ..declare.links import LINKS, Link
@@ -63,7 +64,10 @@ class Block:
 
     def natural(self, u: jax.Array) -> Any:
         """The parameter on its natural scale; for a `Linear`, its coefficients, shape (p, *shape)."""
-        part = u[self.start : self.stop]
+        return self.from_free(u[self.start : self.stop])
+
+    def from_free(self, part: jax.Array) -> Any:
+        """`natural`, from the parameter's own stretch of `u`."""
         if isinstance(self.parameter, Linear):
             return part.reshape(len(self.terms), *self.parameter.shape)
         return self.parameter.constrain(part)
@@ -122,7 +126,7 @@ class Layout:
 
     def jacobian(self, u: np.ndarray) -> np.ndarray:
         """d(reported)/du, shape (reported, size), exact."""
-        parts = jax.device_get(_jacobians(self, u))
+        parts = jax.device_get(runtime.call(_jacobians, self, u)[0])
         out = np.zeros((len(self.labels()), self.size))
         row = 0
         for block, part in zip(self.blocks, parts):

@@ -1,4 +1,4 @@
-"""The objective: the negative log-likelihood as a function of the flat vector `z`, and all that solvers and inference ask of it."""
+"""The objective: the negative log-likelihood as a function of `z`, and all that solvers and inference ask of it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Objective:
         return jax.device_get(self._run(naturalise, self.layout, self.to_u(z), self.constants))
 
     def with_fixed(self, position: np.ndarray, u: np.ndarray) -> Objective:
-        """The same objective with the entries `position` of `u` held at their values in `u`; nothing is compiled again."""
+        """The same objective with the entries `position` of `u` held at their values in `u`; nothing is recompiled."""
         keep = ~np.isin(self.free, position)
         base = self.base.copy()
         base[position] = u[position]
@@ -121,7 +121,7 @@ class Objective:
         return Evaluation(value, gradient, matrix)
 
     def evaluate(self, z: np.ndarray, needs: str = "hessian", penalised: bool = True) -> Evaluation:
-        """Value, gradient and matrix at `z`; `needs` is "value", "gradient", "hessian" or "opg" (Σ s sᵀ for the matrix)."""
+        """Value, gradient and matrix at `z`; `needs` is "value", "gradient", "hessian" or "opg" (matrix: Σ s sᵀ)."""
         self._count(needs)
         u = self.to_u(z)
         sums: tuple = ()
@@ -210,7 +210,8 @@ class Objective:
     def _per_unit(self, what: str, z: np.ndarray) -> Any:
         u = self.to_u(z)
         for part in self.parts:
-            yield part, jax.device_get(self._run(passes.per_unit, self.program, what, u, self.constants, part.data))
+            args = (self.program, self.placement, what, u, self.constants, part.data)
+            yield part, jax.device_get(self._run(passes.per_unit, *args))
 
 
 class Line:
@@ -221,10 +222,7 @@ class Line:
         self._u = objective.to_u(z), objective.direction(p)
         run = objective._run
         self._etas = [
-            tuple(
-                run(passes.predictors, objective.program, offset, u, part.data)
-                for offset, u in zip((True, False), self._u)
-            )
+            run(passes.predictors, objective.program, objective.placement, self._u, part.data)
             for part in objective.parts
         ]
 

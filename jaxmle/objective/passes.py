@@ -19,10 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
+from ..runtime import MAX_KERNEL_ROWS
 from .placement import AXIS, Placement
 from .rows import Program, in_precision, log_densities, penalty_value, split, stacked_predictors
 
 TANGENTS_AT_ONCE = 32
+
+FORWARD_AT_MOST = 8
+"""With more numbers than this that are the same for all rows, each unit's score is taken backward."""
 
 
 class Evaluation(NamedTuple):
@@ -39,7 +43,10 @@ def _chunk(data: dict, i: jax.Array) -> dict:
 
 
 def _weighted(program: Program, terms: jax.Array, chunk: dict) -> jax.Array:
-    return -jnp.sum(chunk["weights"] * terms.astype(jnp.float64))
+    weights = chunk["weights"]
+    if program.unit == "all":  # rows of weight zero are there for their neighbours: their own terms may be anything
+        terms = jnp.where(weights > 0, terms, 0.0)
+    return -jnp.sum(weights * terms.astype(jnp.float64))
 
 
 def _pairs(program: Program) -> list[tuple[int, int]]:
@@ -60,6 +67,20 @@ def _coefficients(program: Program) -> list[np.ndarray]:
     return out
 
 
+def _order(program: Program) -> np.ndarray:
+    """Where, among the derivatives that the chunks add up (first in d, then by predictor), each entry of `u` is."""
+    if not program.structured:
+        return np.arange(program.layout.size)
+    return np.argsort(np.concatenate([program.layout.dense_index, *_coefficients(program)]))
+
+
+def _columns(column: Any, n: int) -> Any:
+    """`column(i)` for i in 0 ... n - 1, stacked: so many tangents at once as memory allows."""
+    if n <= TANGENTS_AT_ONCE:
+        return jax.vmap(column)(jnp.arange(n))
+    return jax.lax.map(column, jnp.arange(n), batch_size=TANGENTS_AT_ONCE)
+
+
 def _push(program: Program, gradient: Any, eta: jax.Array, dense: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The columns of the Hessian in (η, d): arrays (K + m, K, rows) and (K + m, m)."""
     k, m = eta.shape[0], dense.shape[0]
@@ -69,10 +90,7 @@ def _push(program: Program, gradient: Any, eta: jax.Array, dense: jax.Array) -> 
         t_dense = (jnp.arange(m) + k == i).astype(dense.dtype)
         return jax.jvp(gradient, (eta, dense), (t_eta, t_dense))[1]
 
-    which = jnp.arange(k + m)
-    if k + m <= TANGENTS_AT_ONCE:
-        return jax.vmap(column)(which)
-    return jax.lax.map(column, which, batch_size=TANGENTS_AT_ONCE)
+    return _columns(column, k + m)
 
 
 def _hessian_parts(program: Program, chunk: dict, h_eta: jax.Array, h_dense: jax.Array) -> dict[str, Any]:
@@ -103,7 +121,7 @@ def _assemble(program: Program, parts: dict[str, Any]) -> jax.Array:
     layout = program.layout
     if not program.structured:
         return parts["dense"]
-    out = jnp.zeros((layout.size, layout.size))
+    out = jnp.zeros((layout.size, layout.size), jnp.float64)
     where, dense = _coefficients(program), layout.dense_index
     for (a, b), product in zip(_design_pairs(program), parts["products"]):
         for (i, j), block in zip(_pairs_of(program, a, b), product):
@@ -116,27 +134,32 @@ def _assemble(program: Program, parts: dict[str, Any]) -> jax.Array:
     return out.at[np.ix_(dense, dense)].set(parts["dense"])
 
 
-def _to_u(program: Program, chunk: dict, g_eta: jax.Array, g_dense: jax.Array) -> jax.Array:
-    """A derivative in (η, d), summed over the chunk's rows, as one in `u`."""
-    if not program.structured:
-        return g_dense.astype(jnp.float64)
-    out = jnp.zeros(program.layout.size).at[program.layout.dense_index].set(g_dense.astype(jnp.float64))
-    for where, owner, g in zip(_coefficients(program), _owners(program), g_eta):
-        out = out.at[where].set((chunk["designs"][owner] @ g).astype(jnp.float64))
-    return out
+def _stacked(program: Program, chunk: dict, g_eta: jax.Array, g_dense: jax.Array) -> jax.Array:
+    """A derivative in (η, d), summed over the chunk's rows, as one in (d, coefficients by predictor)."""
+    parts = [chunk["designs"][owner] @ g for owner, g in zip(_owners(program), g_eta)]
+    return jnp.concatenate([x.astype(jnp.float64) for x in (g_dense, *parts)])
 
 
 def _scores(program: Program, eta: jax.Array, dense: jax.Array, constants: Any, chunk: dict) -> jax.Array:
-    """The gradient of each unit's log-density in `u`, shape (size, rows)."""
+    """The gradient of each unit's log-density in (d, coefficients by predictor), shape (size, rows)."""
     g_eta = jax.grad(lambda e: log_densities(program, e, dense, constants, chunk).sum())(eta)
-    g_dense = jax.jacfwd(lambda d: log_densities(program, eta, d, constants, chunk))(dense).T
-    if not program.structured:
-        return g_dense.astype(jnp.float64)
-    rows = chunk["weights"].shape[-1]
-    out = jnp.zeros((program.layout.size, rows)).at[program.layout.dense_index].set(g_dense.astype(jnp.float64))
-    for where, owner, g in zip(_coefficients(program), _owners(program), g_eta):
-        out = out.at[where].set((chunk["designs"][owner] * g).astype(jnp.float64))
-    return out
+    parts = [chunk["designs"][owner] * g for owner, g in zip(_owners(program), g_eta)]
+    g_dense = _dense_scores(program, eta, dense, constants, chunk)
+    return jnp.concatenate([x.astype(jnp.float64) for x in (g_dense, *parts)])
+
+
+def _dense_scores(program: Program, eta: jax.Array, dense: jax.Array, constants: Any, chunk: dict) -> jax.Array:
+    """The gradient of each unit's log-density in d, shape (m, rows): forward for few numbers, backward for many."""
+    m = dense.shape[0]
+    if m <= FORWARD_AT_MOST or program.unit == "all":
+        terms = lambda d: log_densities(program, eta, d, constants, chunk)
+        return _columns(lambda i: jax.jvp(terms, (dense,), ((jnp.arange(m) == i).astype(dense.dtype),))[1], m)
+
+    def of_unit(unit: tuple) -> jax.Array:
+        eta, chunk = jax.tree.map(lambda x: x[..., None], unit)
+        return jax.grad(lambda d: log_densities(program, eta, d, constants, chunk)[0])(dense)
+
+    return jax.vmap(of_unit, in_axes=-1, out_axes=-1)((eta, chunk))
 
 
 def _evaluate_chunk(program: Program, needs: str, u: jax.Array, constants: Any, chunk: dict) -> tuple:
@@ -145,7 +168,7 @@ def _evaluate_chunk(program: Program, needs: str, u: jax.Array, constants: Any, 
     if needs == "value":
         return (nll(eta, dense),)
     value, (g_eta, g_dense) = jax.value_and_grad(nll, (0, 1))(eta, dense)
-    gradient = _to_u(program, chunk, g_eta, g_dense)
+    gradient = _stacked(program, chunk, g_eta, g_dense)
     if needs == "gradient":
         return value, gradient
     if needs == "opg":
@@ -155,40 +178,64 @@ def _evaluate_chunk(program: Program, needs: str, u: jax.Array, constants: Any, 
     return value, gradient, _hessian_parts(program, chunk, h_eta, h_dense)
 
 
+def _in_u(program: Program, needs: str, sums: tuple) -> tuple:
+    """What the chunks added up, as value, gradient and matrix in `u`."""
+    if needs == "value":
+        return sums
+    order = _order(program)
+    if needs == "gradient":
+        return sums[0], sums[1][order]
+    matrix = _assemble(program, sums[2]) if needs == "hessian" else sums[2][np.ix_(order, order)]
+    return sums[0], sums[1][order], matrix
+
+
+def _on_devices(placement: Placement, local: Any, args: tuple, data: dict, out: PartitionSpec) -> Any:
+    """`local(*args, data)` where the chunks are: on every device of the placement with its own chunks."""
+    if placement.n_devices == 1:
+        return local(*args, data)
+    specs = (*(PartitionSpec() for _ in args), PartitionSpec(AXIS))
+    return jax.shard_map(local, mesh=placement.mesh, in_specs=specs, out_specs=out)(*args, data)
+
+
+def _zeros(placement: Placement, shapes: Any) -> Any:
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    if placement.n_devices == 1:
+        return zeros
+    return jax.tree.map(lambda x: jax.lax.pcast(x, (AXIS,), to="varying"), zeros)
+
+
 def _sum_chunks(program: Program, placement: Placement, body: Any, u: Any, constants: Any, data: dict) -> Any:
     """Σ over the chunks that hold data of `body(u, constants, chunk)`, on every device of the placement."""
 
     def local(u: Any, constants: Any, data: dict) -> Any:
-        first = in_precision(program, _chunk(data, jnp.zeros((), jnp.int32)))
-        zero = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(body, u, constants, first))
-        if placement.n_devices > 1:
-            zero = jax.tree.map(lambda x: jax.lax.pcast(x, (AXIS,), to="varying"), zero)
-
-        def step(i: jax.Array, total: Any) -> Any:
-            return jax.tree.map(jnp.add, total, body(u, constants, in_precision(program, _chunk(data, i))))
-
-        total = jax.lax.fori_loop(jnp.zeros((), jnp.int32), data["count"][0], step, zero)
+        run = lambda i: body(u, constants, in_precision(program, _chunk(data, i)))
+        start = jnp.zeros((), jnp.int32)
+        add = lambda i, total: jax.tree.map(jnp.add, total, run(i))
+        total = jax.lax.fori_loop(start, data["count"][0], add, _zeros(placement, jax.eval_shape(run, start)))
         return jax.lax.psum(total, AXIS) if placement.n_devices > 1 else total
 
-    if placement.n_devices == 1:
-        return local(u, constants, data)
-    sharded = jax.shard_map(
-        local,
-        mesh=placement.mesh,
-        in_specs=(PartitionSpec(), PartitionSpec(), PartitionSpec(AXIS)),
-        out_specs=PartitionSpec(),
-    )
-    return sharded(u, constants, data)
+    return _on_devices(placement, local, (u, constants), data, PartitionSpec())
+
+
+def _per_chunk(program: Program, placement: Placement, body: Any, u: Any, constants: Any, data: dict) -> Any:
+    """`body(u, constants, chunk)` for every chunk that holds data, stacked; zeros for those that are padding."""
+
+    def local(u: Any, constants: Any, data: dict) -> Any:
+        run = lambda i: body(u, constants, in_precision(program, _chunk(data, i)))
+        start = jnp.zeros((), jnp.int32)
+        chunks = data["weights"].shape[0]
+        shapes = jax.tree.map(lambda s: jax.ShapeDtypeStruct((chunks, *s.shape), s.dtype), jax.eval_shape(run, start))
+        put = lambda i, all: jax.tree.map(lambda a, x: jax.lax.dynamic_update_index_in_dim(a, x, i, 0), all, run(i))
+        return jax.lax.fori_loop(start, data["count"][0], put, _zeros(placement, shapes))
+
+    return _on_devices(placement, local, (u, constants), data, PartitionSpec(AXIS))
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def evaluate(program: Program, placement: Placement, needs: str, u: jax.Array, constants: Any, data: dict) -> tuple:
     """The negative log-likelihood over all chunks; `needs` is "value", "gradient", "hessian" or "opg"."""
     body = partial(_evaluate_chunk, program, needs)
-    sums = _sum_chunks(program, placement, body, u, constants, data)
-    if needs == "hessian":
-        return (*sums[:2], _assemble(program, sums[2]))
-    return sums
+    return _in_u(program, needs, _sum_chunks(program, placement, body, u, constants, data))
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
@@ -200,10 +247,7 @@ def evaluate_batch(
     def body(u: jax.Array, constants: Any, chunk: dict) -> Any:
         return jax.vmap(lambda v: _evaluate_chunk(program, needs, v, constants, chunk))(u)
 
-    sums = _sum_chunks(program, placement, body, u, constants, data)
-    if needs == "hessian":
-        return (*sums[:2], jax.vmap(partial(_assemble, program))(sums[2]))
-    return sums
+    return jax.vmap(partial(_in_u, program, needs))(_sum_chunks(program, placement, body, u, constants, data))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -217,33 +261,32 @@ def hessian_product(
         nll = lambda e, d: _weighted(program, log_densities(program, e, d, constants, chunk), chunk)
         at = stacked_predictors(program, point, chunk), split(program, point)
         along = stacked_predictors(program, direction, chunk, offset=False), split(program, direction)
-        return _to_u(program, chunk, *jax.jvp(jax.grad(nll, (0, 1)), at, along)[1])
+        return _stacked(program, chunk, *jax.jvp(jax.grad(nll, (0, 1)), at, along)[1])
 
-    return _sum_chunks(program, placement, body, (u, v), constants, data)
-
-
-def _per_chunk(program: Program, body: Any, data: dict) -> Any:
-    chunks = {k: v for k, v in data.items() if k != "count"}
-    return jax.lax.map(lambda chunk: body(in_precision(program, chunk)), chunks)
+    return _sum_chunks(program, placement, body, (u, v), constants, data)[_order(program)]
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def per_unit(program: Program, what: str, u: jax.Array, constants: Any, data: dict) -> jax.Array:
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def per_unit(program: Program, placement: Placement, what: str, u: jax.Array, constants: Any, data: dict) -> jax.Array:
     """For every unit, its log-density ("terms", shape (chunks, rows)) or its score ("scores", (chunks, size, rows))."""
 
-    def body(chunk: dict) -> jax.Array:
+    def body(u: jax.Array, constants: Any, chunk: dict) -> jax.Array:
         eta, dense = stacked_predictors(program, u, chunk), split(program, u)
         if what == "terms":
             return log_densities(program, eta, dense, constants, chunk).astype(jnp.float64)
-        return _scores(program, eta, dense, constants, chunk)
+        return _scores(program, eta, dense, constants, chunk)[_order(program)]
 
-    return _per_chunk(program, body, data)
+    return _per_chunk(program, placement, body, u, constants, data)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def predictors(program: Program, offset: bool, u: jax.Array, data: dict) -> jax.Array:
-    """The structured predictors of every row, shape (chunks, predictors, rows)."""
-    return _per_chunk(program, lambda chunk: stacked_predictors(program, u, chunk, offset), data)
+def predictors(program: Program, placement: Placement, u: Any, data: dict) -> tuple[jax.Array, jax.Array]:
+    """The structured predictors of every row, (chunks, predictors, rows), at a point and along a direction: `u`."""
+
+    def body(u: Any, constants: Any, chunk: dict) -> tuple[jax.Array, jax.Array]:
+        return stacked_predictors(program, u[0], chunk), stacked_predictors(program, u[1], chunk, offset=False)
+
+    return _per_chunk(program, placement, body, u, (), data)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -280,10 +323,22 @@ def evaluate_sample(
     program: Program, u: jax.Array, constants: Any, data: dict, chunk: Any, row: Any, scale: Any
 ) -> tuple:
     """Value and gradient on the units at positions (`chunk`, `row`), each counted `scale` times: a minibatch."""
-    take = lambda x: jnp.moveaxis(x[chunk, ..., row], 0, -1)
-    sample = in_precision(program, jax.tree.map(take, {k: v for k, v in data.items() if k != "count"}))
-    sample["weights"] = sample["weights"] * scale
-    return _evaluate_chunk(program, "gradient", u, constants, sample)
+    arrays = {k: v for k, v in data.items() if k != "count"}
+    length = 1 if data["mask"] is None else data["mask"].shape[1]
+    pieces = -(-len(chunk) * length // MAX_KERNEL_ROWS)
+    width = -(-len(chunk) // pieces)
+    pad = lambda x: jnp.pad(x, (0, pieces * width - len(chunk)), mode="edge").reshape(pieces, width)
+    counted = jnp.arange(pieces * width).reshape(pieces, width) < len(chunk)
+
+    def of_piece(piece: tuple) -> tuple:
+        chunk, row, counted = piece
+        take = lambda x: jnp.moveaxis(x[chunk, ..., row], 0, -1)
+        sample = in_precision(program, jax.tree.map(take, arrays))
+        sample["weights"] = jnp.where(counted, sample["weights"] * scale, 0.0)
+        return _evaluate_chunk(program, "gradient", u, constants, sample)
+
+    sums = jax.lax.map(of_piece, (pad(chunk), pad(row), counted))
+    return _in_u(program, "gradient", jax.tree.map(lambda x: x.sum(axis=0), sums))
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -15,13 +15,14 @@ AXIS = "rows"
 
 @dataclass(frozen=True)
 class Placement:
-    """The devices that hold the chunks; the default is the first device of JAX's default backend."""
+    """The devices that hold the chunks; the default is JAX's default device."""
 
     devices: tuple[jax.Device, ...]
 
     @staticmethod
     def default() -> Placement:
-        return Placement((jax.devices()[0],))
+        chosen = jax.config.jax_default_device
+        return Placement((chosen if isinstance(chosen, jax.Device) else jax.devices(chosen)[0],))
 
     @property
     def n_devices(self) -> int:

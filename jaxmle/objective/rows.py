@@ -1,48 +1,54 @@
-"""From a chunk of data and the parameters to one log-density per unit: the only place where the user's function is called."""
+"""From a chunk of data and the parameters to one log-density per unit: where the user's function is called."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import DictKey, register_pytree_with_keys
 
 from ..declare.linear import Linear
 from ..errors import DataError, ModelError, did_you_mean
 from .layout import Block, Layout
 
 
-class Row(dict):
+class Row(Mapping[str, Any]):
     """What a log-density sees of the data: columns by name; an unknown name is an error that lists the known ones.
 
-    `seen` collects the names that were asked for, so that only those columns are validated and kept.
+    It passes through `jax.jit`, `jax.vmap` and the like as a dict would.
     """
 
-    def __init__(self, columns: Mapping[str, Any], seen: set[str] | None = None) -> None:
-        super().__init__(columns)
-        self.seen = set() if seen is None else seen
+    def __init__(self, columns: Mapping[str, Any]) -> None:
+        self._columns = columns
 
     def __getitem__(self, name: str) -> Any:
-        if not dict.__contains__(self, name):
+        if name not in self:
             raise DataError(f"The log-density asks for column {name!r}, which the data lack.{did_you_mean(name, self)}")
-        self.seen.add(name)
-        return super().__getitem__(name)
+        return self._read(name)
+
+    def _read(self, name: str) -> Any:
+        return self._columns[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
 
     def get(self, name: str, default: Any = None) -> Any:
-        return self[name] if dict.__contains__(self, name) else default
+        return self[name] if name in self else default  # noqa: SIM401 - Mapping's own expects a KeyError
 
-    def _all(self) -> None:
-        self.seen.update(self)
+    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self, **other}
 
-    def items(self):  # noqa: D102 - a density that walks over the whole row uses every column
-        self._all()
-        return super().items()
-
-    def values(self):  # noqa: D102
-        self._all()
-        return super().values()
+    def copy(self) -> dict[str, Any]:
+        return dict(self)
 
 
 class Params(dict):
@@ -50,6 +56,48 @@ class Params(dict):
 
     def __missing__(self, name: str) -> Any:
         raise ModelError(f"The log-density asks for parameter {name!r}.{did_you_mean(name, self)}")
+
+
+def _flatten(mapping: Mapping[str, Any]) -> tuple[list[tuple[Any, Any]], tuple[str, ...]]:
+    names = tuple(sorted(mapping))
+    return [(DictKey(name), mapping[name]) for name in names], names
+
+
+def through_jax(kind: type, becomes: type | None = None) -> None:
+    """Let mappings of this kind through `jax.jit` and the like; on the other side they are of the kind `becomes`."""
+    rebuild = becomes or kind
+    register_pytree_with_keys(kind, _flatten, lambda names, values: rebuild(dict(zip(names, values))))
+
+
+through_jax(Row)
+through_jax(Params)
+
+
+class Identity:
+    """A function that cannot be hashed, as one that can: equal to itself alone. So any callable may be a density."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and other.function is self.function
+
+    def __hash__(self) -> int:
+        return id(self.function)
+
+
+def hashable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` itself where it can be a static argument of a jitted function; what was jitted is taken out of it."""
+    if hasattr(function, "lower") and hasattr(function, "trace"):  # jax.jit's: it would be traced inside another
+        function = getattr(function, "__wrapped__", function)
+    try:
+        hash(function)
+    except TypeError:
+        return Identity(function)
+    return function
 
 
 @dataclass(frozen=True)
@@ -82,7 +130,7 @@ class Program:
         return jnp.float32 if self.precision == "float32" else jnp.float64
 
 
-def in_precision(program: Program, chunk: Any) -> Any:
+def in_precision(program: Program, chunk: dict) -> dict:
     """The chunk's numbers as they are computed with: floats in the program's precision, whole numbers in 64 bits."""
 
     def convert(x: jax.Array) -> jax.Array:
@@ -90,7 +138,7 @@ def in_precision(program: Program, chunk: Any) -> Any:
             return x.astype(program.dtype)
         return x if x.dtype == bool else x.astype(jnp.int64)
 
-    return jax.tree.map(convert, chunk)
+    return jax.tree.map(convert, chunk) | {"weights": chunk["weights"]}
 
 
 def predictor(program: Program, block: Block, u: jax.Array, chunk: dict, offset: bool = True) -> jax.Array:
@@ -123,19 +171,20 @@ def log_densities(program: Program, eta: jax.Array, dense: jax.Array, constants:
     natural: dict[str, Any] = dict(constants)
     by_row: dict[str, jax.Array] = {}
     at = 0
-    if program.structured:
-        u = jnp.zeros(layout.size, dense.dtype).at[layout.dense_index].set(dense)
-        for block in program.predictors:
-            k = block.parameter.n_outputs  # type: ignore[union-attr]
-            by_row[block.name] = eta[at : at + k]
-            at += k
-    else:
-        u = dense
-        for block in layout.linears:
-            by_row[block.name] = predictor(program, block, u, chunk)
+    for block in layout.linears:
+        if not program.structured:
+            by_row[block.name] = predictor(program, block, dense, chunk)
+            continue
+        k = block.parameter.n_outputs  # type: ignore[union-attr]
+        by_row[block.name] = eta[at : at + k]
+        at += k
+    at = 0
     for block in layout.denses:
-        theta = block.natural(u)
+        size = block.stop - block.start
+        at = at if program.structured else block.start
+        theta = block.from_free(dense[at : at + size])
         natural[block.name] = jax.tree.map(lambda x: x.astype(program.dtype), theta)
+        at += size
     for block in layout.linears:
         linear = block.parameter
         value = linear.inverse(by_row[block.name])  # type: ignore[union-attr]
