@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class LBFGSState(State):
+    gradient: Any = None
     memory: Memory = field(default_factory=Memory)
     settled: int = 0
     idle: int = 0

@@ -81,7 +81,8 @@ class MultiStart(Solver):
 
     def minimise(self, objective: Function, z: np.ndarray, watch: Callable[[Progress], None] | None = None) -> Solution:
         given = {k: v for k, v in (("tol", self.tol), ("max_steps", self.max_steps)) if v is not None}
-        search = replace(self.solver, **given)
+        settings: Any = self.solver
+        search = replace(settings, **given)
         return drive(replace(self, solver=search, tol=search.tol, max_steps=search.max_steps), objective, z, watch)
 
     def init(self, objective: Function, z: np.ndarray) -> Race:

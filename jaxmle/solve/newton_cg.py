@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def truncated_cg(
         down = curvature <= 1e-14 * np.linalg.norm(d) * np.linalg.norm(hd)
         step = np.inf if down else squared / curvature
         if down or np.linalg.norm(p + step * d) >= radius:
-            step = _to_boundary(p, d, radius if np.isfinite(radius) else np.linalg.norm(p) + reach)
+            step = _to_boundary(p, d, radius if np.isfinite(radius) else float(np.linalg.norm(p)) + reach)
             predicted += step * squared - 0.5 * step**2 * curvature
             return Plan(p + step * d, predicted, False, d if down else None)
         p = p + step * d
@@ -83,7 +84,8 @@ def _to_boundary(p: np.ndarray, d: np.ndarray, radius: float) -> float:
 
 @dataclass(frozen=True)
 class NewtonCGState(State):
-    plan: Plan | None = None
+    gradient: Any = None
+    plan: Any = None
     radius: float = np.inf
     polished: int = 0
 
