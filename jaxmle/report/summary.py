@@ -1,44 +1,75 @@
-"""The summary of a fit."""
+"""The summary of a fit, and its numbers as columns of a table."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..infer.estimates import Estimates
 from ..infer.intervals import wald_intervals
+from . import html, text
+from .table import table_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Summary:
+    """What `print(fit)` shows: text in a terminal, a table in a notebook.
+
+    Arguments:
+        estimates: the estimates with their covariance.
+        level: the level of the intervals.
+
+    Raises:
+        ModelError: when shown, if `level` is not between 0 and 1.
+    """
+
     estimates: Estimates
     level: float = 0.95
 
+    def text(self, width: int | None = None, encoding: str | None = None) -> str:
+        """The summary as text of `width` columns (the terminal's), in symbols of an encoding (that of stdout)."""
+        return text.render(table_of(self.estimates, self.level), width, encoding)
+
     def __str__(self) -> str:
-        e = self.estimates
-        low, high = wald_intervals(e, self.level)
-        rows = [f"{e.title} {e.n_rows} rows  log-likelihood {e.log_likelihood:.6f} df {e.df}"]
-        for n, v, s, a, b in zip(e.names, e.values, e.std_errors, low, high):
-            rows.append(f"  {n:20s} {v:14.6g} {s:12.4g} [{a:.5g}, {b:.5g}]")
-        rows.append(str(e.certificate))
-        rows.append(f"  {e.solver}, {e.n_steps} steps, run {e.run_seconds:.3f} s compile {e.compile_seconds:.2f}")
-        return "\n".join(rows)
+        return self.text()
+
+    def __repr__(self) -> str:
+        return self.text()
 
     def _repr_html_(self) -> str:
-        return f"<pre>{self}</pre>"
+        return html.render(table_of(self.estimates, self.level))
 
 
 def tidy_columns(estimates: Estimates, level: float) -> dict[str, list]:
+    """One entry per estimate in each column; `statistic` and `p_value` are NaN where zero is no hypothesis.
+
+    Raises:
+        ModelError: if `level` is not between 0 and 1.
+    """
     low, high = wald_intervals(estimates, level)
-    return {
-        "term": list(estimates.names),
-        "estimate": list(estimates.values),
-        "std_error": list(estimates.std_errors),
-        "statistic": list(estimates.z()),
-        "p_value": list(estimates.p_values()),
-        "conf_low": list(low),
-        "conf_high": list(high),
+    numbers = {
+        "estimate": estimates.values,
+        "std_error": estimates.std_errors,
+        "statistic": estimates.z(),
+        "p_value": estimates.p_values(),
+        "conf_low": low,
+        "conf_high": high,
     }
+    return {"term": list(estimates.names)} | {name: np.asarray(v, float).tolist() for name, v in numbers.items()}
 
 
 def glance_columns(estimates: Estimates) -> dict[str, list]:
-    return {"n_obs": [estimates.n_obs]}
+    """One entry in each column, about the fit as a whole."""
+    e = estimates
+    return {
+        "n_obs": [float(e.n_obs)],
+        "df": [int(e.df)],
+        "log_likelihood": [float(e.log_likelihood)],
+        "aic": [float(-2 * e.log_likelihood + 2 * e.df)],
+        "bic": [float(-2 * e.log_likelihood + np.log(e.n_obs) * e.df)],
+        "converged": [bool(e.certificate.proved)],
+        "n_steps": [int(e.n_steps)],
+        "solver": [e.solver],
+        "covariance": [e.covariance_kind],
+    }
