@@ -8,7 +8,7 @@ from .declare.model import Model
 from .declare.tree import Tree
 from .errors import DataError, FitWarning, ModelError
 from .fit import fit
-from .result import Fit
+from .result import Fit, load
 from .solve.newton import BHHH, Newton
 
 __version__ = "0.1.0"

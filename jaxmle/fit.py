@@ -13,6 +13,7 @@ from .data.tables import Table, read_weights
 from .declare.linear import Linear
 from .declare.model import Model
 from .errors import FitWarning, ModelError
+from .infer.blame import find_blame
 from .infer.certificate import Certificate, Context, certify
 from .infer.derivatives import check_derivatives
 from .infer.estimates import Estimates
@@ -24,8 +25,13 @@ from .objective.placement import Placement
 from .report.progress import Reporter
 from .result import Fit, Session
 from .solve.choose import resolve
-from .solve.solver import Progress, Solution
+from .solve.solver import FAILED, Progress, Solution
 from .solve.start import search_start
+
+BAD_START = (
+    "A fit needs a start at which every row has a positive density and finite derivatives: give one with "
+    "start={...} or in the declarations, or mend the density or those rows."
+)
 
 
 def fit(
@@ -99,14 +105,17 @@ def fit(
     z, at_start = begin(model, objective, start, method)
     with Reporter(progress, method, objective) as reporter:
         solution = method.minimise(objective, z, _both(reporter.watch, callback))
+    if solution.stop == FAILED:
+        blame = find_blame(objective, solution.z, context.names, context.rows, context.unit)
+        raise ModelError(f"At the start values, {blame.words if blame else 'the log-likelihood is not finite.'} {BAD_START}")
     certificate, hessian = certify(objective, solution, context, at_start)
     estimates = _estimates(model, table, built, solution, certificate, why, probability_weights is not None)
-    session = Session(model, table, objective, built.source, solution.z, hessian, probability_weights is not None)
+    session = Session(table, objective, built.source, solution.z, hessian, probability_weights is not None)
     if not certificate.proved:
         warnings.warn(f"{certificate.reason} {certificate.remedy}", FitWarning, stacklevel=2)
     for caution in certificate.cautions:
         warnings.warn(caution, FitWarning, stacklevel=2)
-    return Fit(estimates, session)
+    return Fit(estimates, session, model)
 
 
 def begin(model: Model, objective: Objective, start: Mapping[str, Any] | None, method: Any) -> tuple[np.ndarray, Any]:

@@ -22,6 +22,7 @@ from .infer.robust import covariance_of
 from .objective.build import Source
 from .objective.objective import Objective
 from .objective.rebuild import log_density_of
+from .infer.stored import read, write
 from .report.summary import Summary, glance_columns, tidy_columns
 
 PEERS = {
@@ -40,7 +41,6 @@ PEERS = {
 class Session:
     """What a fit keeps for further questions while its data are in memory; it is not saved."""
 
-    model: Model
     table: Table
     objective: Objective
     source: Source
@@ -53,11 +53,13 @@ class Session:
 class Fit:
     """A fitted model; what `jm.fit` returns. See each attribute's own description.
 
-    `estimates` holds all numbers; `session` the model and the data (None after `jm.load`).
+    `estimates` holds all numbers, `model` what was fitted, `session` the data in their compiled form; after `jm.load`
+    only the first is there.
     """
 
     estimates: Estimates
     session: Session | None = None
+    model: Model | None = None
 
     # --- estimates ---------------------------------------------------------------------------------------------------
 
@@ -209,14 +211,12 @@ class Fit:
         Raises:
             DataError: for data that the model cannot use.
         """
-        if self.session is None:
+        if self.model is None:
             raise ModelError("A loaded fit has no log-density: give it the model, jm.load(path, model=model).")
-        return log_density_of(self.session.model, self.estimates.params, data)
+        return log_density_of(self.model, self.estimates.params, data)
 
     def save(self, path: str | Path) -> None:
         """Write the fit to one file, without the data and without pickle; `jm.load` reads it."""
-        from .save import write
-
         write(self._with_covariance, path)
 
     # --- manners ------------------------------------------------------------------------------------------------------
@@ -248,3 +248,19 @@ class Fit:
         if name in PEERS:
             raise AttributeError(f"Fit has no {name!r}; it is called {PEERS[name]!r}.")
         raise AttributeError(f"Fit has no {name!r}.")
+
+
+def load(path: str | Path, model: Model | None = None) -> Fit:
+    """Read a fit that `Fit.save` wrote.
+
+    Arguments:
+        path: the file.
+        model: the model that was fitted, if the log-density of new rows is wanted; code is never saved.
+
+    Returns:
+        The fit, with everything that needs no data.
+
+    Raises:
+        DataError: if the file is not a saved fit, or of a later format.
+    """
+    return Fit(read(path), model=model)

@@ -12,6 +12,15 @@ from ..objective.objective import Objective
 
 
 @dataclass(frozen=True)
+class Context:
+    """What words need: the names of the entries of `z`, and for each unit the user's row or group, and the unit."""
+
+    names: Sequence[str]
+    rows: np.ndarray
+    unit: str
+
+
+@dataclass(frozen=True)
 class Blame:
     """What is not finite at a point: the `kind` (value, score or Hessian), the units, the parameters, and the sentence."""
 

@@ -19,14 +19,17 @@ def observed(hessian: np.ndarray, withheld: Sequence[Direction] = ()) -> np.ndar
     metric = np.sqrt(np.abs(np.diag(hessian)))
     metric = np.where(metric > 0, metric, 1.0)
     scaled = hessian / np.outer(metric, metric)
-    if not withheld:
-        inverse = _inverse(scaled)
-    else:
-        away = np.stack([d.vector * metric for d in withheld], axis=1)
-        u, s, _ = np.linalg.svd(away / np.linalg.norm(away, axis=0), full_matrices=True)
-        rest = u[:, int((s > 1e-9).sum()) :]
-        inverse = rest @ _inverse(rest.T @ scaled @ rest) @ rest.T
-    return inverse / np.outer(metric, metric)
+    rest = complement([d.vector for d in withheld], metric)
+    return rest @ _inverse(rest.T @ scaled @ rest) @ rest.T / np.outer(metric, metric)
+
+
+def complement(vectors: Sequence[np.ndarray], metric: np.ndarray) -> np.ndarray:
+    """An orthonormal basis, in the variables scaled by `metric`, of all that is orthogonal to `vectors`."""
+    if not len(vectors):
+        return np.eye(len(metric))
+    away = np.stack([v * metric for v in vectors], axis=1)
+    u, s, _ = np.linalg.svd(away / np.linalg.norm(away, axis=0), full_matrices=True)
+    return u[:, int((s > 1e-9).sum()) :]
 
 
 def _inverse(a: np.ndarray) -> np.ndarray:

@@ -9,8 +9,15 @@ import numpy as np
 from ..objective.objective import Objective
 from ..solve.quadratic import Quadratic
 
-STEPS = (1e-4, 1e-6, 1e-8)
-"""Lengths of the difference, in standard errors of the data at hand: a mismatch must persist at all of them."""
+STEPS = (1e-3, 1e-5, 1e-7, 1e-9)
+"""Lengths of the difference, in standard errors of the data at hand: a mismatch must persist at all of them.
+
+A smooth function agrees at the shorter lengths, one that is computed with rounding errors at the longer ones. At a kink
+the Hessian disagrees at every length, the more the shorter it is.
+"""
+
+LONG_STEPS = (0.1, 1.0, 3.0)
+"""If differences over so many standard errors agree and shorter ones do not, the shorter ones are rounding errors."""
 
 TOLERANCE = 1e-4
 """Relative mismatch that rounding and curvature cannot explain at such a step."""
@@ -21,6 +28,7 @@ class DerivativeCheck:
     """What the comparison found: the largest mismatches, relative to the size of the derivative along the direction.
 
     `noise` is the rounding error of the value; `suspects` are positions in `z` whose own direction mismatches.
+    `rounding` says that differences over long steps agree: the function is smooth, but for its rounding errors.
     """
 
     score_error: float
@@ -28,44 +36,53 @@ class DerivativeCheck:
     noise: float
     suspects: tuple[int, ...] = ()
     compared: bool = True
+    rounding: bool = False
 
     @property
     def ok(self) -> bool:
         return not self.compared or max(self.score_error, self.hessian_error) <= TOLERANCE
 
 
+NOT_COMPARED = DerivativeCheck(np.nan, np.nan, np.nan, compared=False)
+
+
 def check_derivatives(objective: Objective, z: np.ndarray, n_directions: int = 2, seed: int = 0) -> DerivativeCheck:
-    """Compare score and Hessian at `z` with central differences of value and score; at most the first chunks are used."""
+    """Compare score and Hessian with central differences of value and score; at most the first chunks are used."""
     glimpse = objective.glimpse()
     here = glimpse.evaluate(z)
     if not (np.isfinite(here.value) and np.isfinite(here.gradient).all() and np.isfinite(here.matrix).all()):
-        return DerivativeCheck(np.nan, np.nan, np.nan, compared=False)
+        return NOT_COMPARED
     metric = Quadratic.of(here.gradient, here.matrix).metric
     rng = np.random.default_rng(seed)
     directions = rng.standard_normal((n_directions, len(z)))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    results = [_mismatch(glimpse, here, z, metric, v) for v in directions]
+    results = [_least_mismatch(glimpse, here, z, metric, v, STEPS) for v in directions]
     results = [r for r in results if r is not None]
     if not results:
-        return DerivativeCheck(np.nan, np.nan, np.nan, compared=False)
+        return NOT_COMPARED
     score, hessian, noise = (max(r[i] for r in results) for i in range(3))
     check = DerivativeCheck(score, hessian, noise)
-    if check.ok or len(z) > 50:
+    if check.ok:
         return check
+    long = [_least_mismatch(glimpse, here, z, metric, v, LONG_STEPS) for v in directions]
+    rounding = all(r is not None and max(r[:2]) < 0.25 for r in long)
     suspects = []
-    for i, v in enumerate(np.eye(len(z))):
-        found = _mismatch(glimpse, here, z, metric, v)
+    for i, v in enumerate(np.eye(len(z)) if len(z) <= 50 else ()):
+        found = _least_mismatch(glimpse, here, z, metric, v, STEPS)
         if found is not None and max(found[:2]) > TOLERANCE:
             suspects.append(i)
-    return DerivativeCheck(score, hessian, noise, tuple(suspects))
+    return DerivativeCheck(score, hessian, noise, tuple(suspects), rounding=rounding)
 
 
-def _mismatch(objective: Objective, here, z: np.ndarray, metric: np.ndarray, v: np.ndarray):
-    """(score error, Hessian error, noise) along `v`, given in standard errors; None if no difference can be formed."""
+def _least_mismatch(objective: Objective, here, z: np.ndarray, metric: np.ndarray, v: np.ndarray, steps: tuple):
+    """The least (score error, Hessian error, noise) along `v`, in standard errors, over the lengths `steps`.
+
+    None if no difference can be formed. Score and Hessian may agree at different lengths.
+    """
     p = v / metric
     slope, bend = here.gradient @ p, here.matrix @ p / metric
     best = None
-    for h in STEPS:
+    for h in steps:
         up, down = objective.evaluate(z + h * p), objective.evaluate(z - h * p)
         if not (np.isfinite([up.value, down.value]).all() and np.isfinite([up.gradient, down.gradient]).all()):
             continue
@@ -81,3 +98,19 @@ def _mismatch(objective: Objective, here, z: np.ndarray, metric: np.ndarray, v: 
         if max(best[:2]) <= TOLERANCE:
             break
     return best
+
+
+def jitter(objective: Objective, z: np.ndarray, model: Quadratic) -> tuple[float, float]:
+    """Rounding errors at `z`: of the value, relative to it, and of the score, in units of its standard deviation.
+
+    From second differences at nine neighbouring points, 1e-8 standard errors apart or, where that is more, four units
+    in the last place. The third largest is taken: a kink in between can make at most two of them large.
+    """
+    glimpse = objective.glimpse()
+    p = np.minimum(1e-8 / (model.metric * np.sqrt(len(z))), 1e-6 * np.maximum(np.abs(z), 1.0))
+    p = np.maximum(p, 4 * np.spacing(np.abs(z)))
+    points = [glimpse.evaluate(z + k * p) for k in range(9)]
+    values = np.diff([e.value for e in points], 2)
+    scores = np.abs(np.diff([e.gradient for e in points], 2, axis=0) / model.metric).max(axis=1)
+    value, score = np.sort(np.abs(values))[-3], np.sort(scores)[-3]
+    return float(value / max(abs(points[0].value), 1.0)), float(score)

@@ -1,4 +1,4 @@
-"""Directions in which the data say nothing, or push without end; and the words for them."""
+"""Directions in which no standard error exists, and the words for them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import numpy as np
 
 from ..objective.objective import Objective
 from ..solve.quadratic import Quadratic
+from .reported import Reported
 
 
 @dataclass(frozen=True)
 class Direction:
     """A direction in `z` along which no standard error exists.
 
-    `kind` is "flat" (the log-likelihood does not change: not identified), "bound" (a parameter runs to the end of its
-    range) or "runaway" (coefficients grow without limit, as with separated data). `words` say which parameters.
+    `kind` is "flat" (the log-likelihood does not change or has no curvature), "kink" (it has a corner), "bound" (a
+    parameter runs to the end of its range) or "runaway" (coefficients grow without limit, as with separated data).
+    `words` say which parameters.
     """
 
     kind: str
@@ -29,15 +31,13 @@ class Direction:
         return np.flatnonzero(np.abs(self.vector) > 1e-5 * np.abs(self.vector).max())
 
 
-def flat_directions(objective: Objective, model: Quadratic, names: Sequence[str]) -> list[Direction]:
-    """The null space of the scaled Hessian, each null vector as few parameters as possible, named."""
+def flat_vectors(model: Quadratic) -> list[np.ndarray]:
+    """The null space of the scaled Hessian, each null vector with as few parameters as possible."""
     null = model.axes[:, model.curvature <= model.floor] / model.metric[:, None]
-    if not null.size:
-        return []
-    return [Direction("flat", v, combination(v * objective.scale, names)) for v in _sparse_basis(null).T]
+    return list(sparse_basis(null).T) if null.size else []
 
 
-def _sparse_basis(basis: np.ndarray) -> np.ndarray:
+def sparse_basis(basis: np.ndarray) -> np.ndarray:
     """The same space in reduced echelon form: each vector has a coordinate of its own, so that few are involved."""
     basis = np.array(basis)
     taken: list[int] = []
@@ -69,51 +69,78 @@ def combination(v: np.ndarray, names: Sequence[str]) -> str:
     return words + (" + …" if (np.abs(v) > 1e-5).sum() > 6 else "")
 
 
-def escape(objective: Objective, z: np.ndarray, model: Quadratic) -> np.ndarray | None:
-    """The Newton step at `z`, if following it again and again leads nowhere: steps that do not shrink.
-
-    At an optimum Newton's method contracts quadratically. Where the maximum lies at infinity (exponential tails:
-    separated data, a variance going to zero), each step has about the length of the one before.
-    """
-    step = model.to_z(model.newton())
-    lengths, at = [step], z
-    for _ in range(3):
-        at = at + lengths[-1]
-        e = objective.evaluate(at)
-        if not (np.isfinite(e.value) and np.isfinite(e.matrix).all()):
-            return None
-        lengths.append((m := Quadratic.of(e.gradient, e.matrix)).to_z(m.newton()))
-    size = [np.abs(s).max() for s in lengths]
-    if size[0] == 0 or any(b < 0.8 * a for a, b in zip(size, size[1:])) or size[-1] < 1e-3:
-        return None
-    return lengths[-1]
+def in_words(reported: Reported, vector: np.ndarray) -> str:
+    """A direction in `z` as the combination of reported quantities that changes along it, on their natural scales."""
+    change = reported.jacobian @ vector
+    if not np.abs(change).max(initial=0.0) > 0:
+        return "what is reported"
+    moved = np.abs(change) > 1e-5 * np.abs(change).max()
+    if moved.sum() > 1 and (reported.bounds[moved] == (0.0, np.inf)).all():  # positive numbers: a·b, a/b
+        powers = np.where(moved, change / np.where(moved, reported.values, 1.0), 0.0)
+        return _product(powers / np.abs(powers).max(), reported.names)
+    return combination(change, reported.names)
 
 
-def runaway_directions(objective: Objective, step: np.ndarray, names: Sequence[str]) -> list[Direction]:
+def _product(powers: np.ndarray, names: Sequence[str]) -> str:
+    """`a·b`, `a/b`, `a·b^0.5`: a direction in the logarithms, as the product of powers that changes along it."""
+    used = [int(i) for i in np.flatnonzero(np.abs(powers) > 1e-5)]
+    if powers[used[0]] < 0:
+        powers = -powers
+    words = ""
+    for i in used[:6]:
+        size = abs(powers[i])
+        sign = "" if not words else "·" if powers[i] > 0 else "/"
+        words += sign + names[i] + ("" if abs(size - 1) < 1e-6 else f"^{size:.4g}")
+    return words + ("·…" if len(used) > 6 else "")
+
+
+def who(reported: Reported, vectors: Sequence[np.ndarray]) -> str:
+    """The names of what the directions move: `'a', 'b' and 3 more`."""
+    moved = np.zeros(len(reported.names), bool)
+    for v in vectors:
+        change = np.abs(reported.jacobian @ v)
+        moved |= change > 1e-3 * change.max(initial=0.0)
+    names = [repr(n) for n, m in zip(reported.names, moved) if m]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def towards(objective: Objective, z: np.ndarray, step: np.ndarray) -> list[Direction]:
     """A step that leads to infinity, told apart: bounded parameters one by one, coefficients and others together."""
     moving = np.abs(step) > 0.02 * np.abs(step).max()
     layout = objective.layout
     owner = layout.of_unconstrained()[objective.free]
     out, joint = [], np.zeros_like(step)
-    for i in np.flatnonzero(moving):
-        block = layout.blocks[owner[i]]
-        limits = _limits(block, step[i] > 0) if not block.is_linear else None
-        if limits is None:
-            joint[i] = step[i]
+    for number in np.unique(owner[moving]):
+        block = layout.blocks[number]
+        mine = np.where(moving & (owner == number), step, 0.0)
+        if not block.elementwise:
+            out.append(Direction("bound", mine, _limits_of_several(objective, z, mine, block.name)))
             continue
-        out.append(Direction("bound", np.eye(len(step))[i] * step[i], f"{names[i]} → {limits}"))
+        bounds = np.array(block.bounds())
+        for i in np.flatnonzero(mine):
+            low, high = bounds[objective.free[i] - block.start]
+            if np.isinf(low) and np.isinf(high):
+                joint[i] = step[i]
+                continue
+            end = high if step[i] > 0 else low
+            label = block.labels()[objective.free[i] - block.start]
+            words = f"{label} → {'∞' if np.isinf(end) else f'{end:g}'}"
+            out.append(Direction("bound", np.eye(len(step))[i] * step[i], words))
     if joint.any():
-        towards = ", ".join(f"{names[i]} → {'+' if joint[i] > 0 else '−'}∞" for i in np.flatnonzero(joint)[:6])
-        out.append(Direction("runaway", joint, towards))
+        names = dict(zip(objective.free, np.arange(len(step))))
+        labels = {names[b.start + k]: lab for b in layout.blocks if b.elementwise
+                  for k, lab in enumerate(b.labels()) if b.start + k in names}  # fmt: skip
+        words = ", ".join(f"{labels[i]} → {'+' if joint[i] > 0 else '−'}∞" for i in np.flatnonzero(joint)[:6])
+        out.append(Direction("runaway", joint, words))
     return out
 
 
-def _limits(block, up: bool) -> str | None:
-    """The end of an elementwise bounded parameter's range in this direction, or None where there is none."""
-    if not block.elementwise:
-        return "its limit"
-    low, high = block.bounds()[0]
-    end = high if up else low
-    if np.isfinite(end):
-        return f"{end:g}"
-    return "∞" if np.isfinite(low) or np.isfinite(high) else None
+def _limits_of_several(objective: Objective, z: np.ndarray, step: np.ndarray, name: str) -> str:
+    """Which entries of a parameter whose entries hang together approach an end of their range along a step."""
+    here, there = Reported.at(objective, z), Reported.at(objective, z + 2.0 * step)
+    out = []
+    for label, old, new, ends in zip(here.names, here.values, there.values, here.bounds):
+        for end in ends[np.isfinite(ends)]:
+            if label.startswith(f"{name}[") and abs(new - end) <= 0.5 * abs(old - end) + 1e-12 * abs(end) < 0.1:
+                out.append(f"{label} → {end:g}")
+    return ", ".join(out[:6]) or f"{name} → the edge of its range"

@@ -11,6 +11,9 @@ from ..objective.objective import Objective
 from .covariance import meat, observed, outer_product
 from .directions import Direction
 from .estimates import Estimates
+from .reported import Reported, reported_index
+
+__all__ = ["covariance_of", "reported_index", "usable"]
 
 MEANINGLESS = 1e3
 """A standard error of a predictor, in its own units, above which coefficients beside a runaway say nothing."""
@@ -57,15 +60,15 @@ def covariance_of(
             n = estimates.n_obs
             factor = n / (n - estimates.df) if clusters is None else _cluster_factor(clusters, n, estimates.df)
         in_z = factor * in_z @ middle @ in_z
-    u = objective.to_u(z)
-    jacobian = objective.layout.jacobian(u)[:, objective.free] * objective.scale
-    jacobian = jacobian[reported_index(objective)]
+    reported = Reported.at(objective, z)
+    jacobian = reported.jacobian
     covariance = jacobian @ in_z @ jacobian.T
     withheld: dict[str, str] = {}
-    lost = np.union1d(
-        _swept_along(objective, in_z, directions), np.concatenate([[], *(d.involved for d in directions)])
-    )
-    for i in np.flatnonzero(np.abs(jacobian[:, lost.astype(int)]).max(axis=1, initial=0.0) > 0):
+    swept = [np.eye(len(z))[i] for i in _swept_along(objective, in_z, directions)]
+    lost = np.zeros(k, bool)
+    for vector in [*(d.vector for d in directions), *swept]:
+        lost |= reported.moved_by(vector)
+    for i in np.flatnonzero(lost):
         withheld[estimates.names[i]] = estimates.certificate.reason
         covariance[i, :] = covariance[:, i] = np.nan
     for i in np.flatnonzero(~(np.diag(covariance) > 0)):
@@ -89,25 +92,7 @@ def _swept_along(objective: Objective, in_z: np.ndarray, directions: tuple[Direc
 
 def usable(estimates: Estimates) -> bool:
     """Whether any standard error means something at the point found."""
-    return estimates.certificate.status in (
-        "optimum", "not_identified", "boundary", "no_finite_maximum", "unbounded", "wrong_derivatives",
-    )  # fmt: skip
-
-
-def reported_index(objective: Objective) -> np.ndarray:
-    """Positions, among all reported entries, of those that are estimated: held entries are left out."""
-    layout = objective.layout
-    free = np.zeros(layout.size, bool)
-    free[objective.free] = True
-    out, at = [], 0
-    for block in layout.blocks:
-        n = len(block.labels())
-        if block.elementwise:
-            out.extend(at + np.flatnonzero(free[block.start : block.stop]))
-        else:
-            out.extend(range(at, at + n))
-        at += n
-    return np.array(out, dtype=int)
+    return estimates.certificate.usable
 
 
 def _cluster_factor(clusters: np.ndarray, n: float, k: int) -> float:

@@ -78,7 +78,9 @@ def _columns(column: Any, n: int) -> Any:
     """`column(i)` for i in 0 ... n - 1, stacked: so many tangents at once as memory allows."""
     if n <= TANGENTS_AT_ONCE:
         return jax.vmap(column)(jnp.arange(n))
-    return jax.lax.map(column, jnp.arange(n), batch_size=TANGENTS_AT_ONCE)
+    rounds = -(-n // TANGENTS_AT_ONCE)  # by hand: lax.map(batch_size=) fails where a column has an empty part
+    stacked = jax.lax.map(jax.vmap(column), jnp.arange(rounds * TANGENTS_AT_ONCE).reshape(rounds, TANGENTS_AT_ONCE))
+    return jax.tree.map(lambda x: x.reshape(rounds * TANGENTS_AT_ONCE, *x.shape[2:])[:n], stacked)
 
 
 def _push(program: Program, gradient: Any, eta: jax.Array, dense: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -16,6 +16,13 @@ LADDERS = {
 
 MAX_EVALUATIONS = 400
 
+WORTHWHILE = 1e-3
+"""A longer move is taken only for a gain of this share of what the shorter ones gained.
+
+Where the data push a parameter to infinity, each longer move gains a little, and its end is a place where every
+derivative is zero: no search can begin there.
+"""
+
 
 def search_start(
     objective: Function, z: np.ndarray, coordinates: Sequence[tuple[int, str]], needs: str = "hessian"
@@ -40,7 +47,7 @@ def search_start(
     for sweep in range(3):
         before = best_value
         for i, ladder in coordinates:
-            here = best[i]
+            here, here_value = best[i], best_value
             for sign in (1.0, -1.0):
                 previous = best_value
                 for length in LADDERS[ladder]:
@@ -49,7 +56,8 @@ def search_start(
                     trial = best.copy()
                     trial[i] = here + sign * length
                     v = value(trial)
-                    if v < best_value:
+                    gained = here_value - best_value if np.isfinite(here_value) else 0.0
+                    if best_value - v > WORTHWHILE * gained:
                         best, best_value = trial, v
                     elif v > previous:
                         break

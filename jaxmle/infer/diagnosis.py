@@ -1,0 +1,280 @@
+"""Why there is no optimum: explanations in the order of their gravity, each verified by values of the log-likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..objective.objective import Objective
+from ..objective.passes import Evaluation
+from ..solve.quadratic import Quadratic
+from ..solve.solver import INTERRUPTED, MAX_STEPS, Solution
+from .blame import Context, find_blame
+from .covariance import complement
+from .derivatives import DerivativeCheck, jitter
+from .directions import Direction, flat_vectors, in_words, who
+from .identification import along, entangled, kinks
+from .neighbourhood import Neighbourhood, fading
+from .recession import recession
+from .reported import Reported
+
+DISTANCE = 1e-3
+"""The distance to the optimum, in standard errors, up to which a fit counts as converged."""
+
+NEGATIVE = 1e-9
+"""Eigenvalues of the scaled Hessian below minus this are no rounding errors of zero."""
+
+
+RESOLUTION = 1e-3
+"""Units in the last place of an estimate, in standard errors, above which numbers are too coarse for the model.
+
+A regular estimate would have to be known to twelve digits to come near; a scale that goes to zero as the model fits the
+data exactly comes there soon.
+"""
+
+NOISE = 0.1
+"""Jumps of the log-likelihood between neighbouring numbers above which no statement by its values is of use."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found: status and reason, the directions without standard errors, and whether others have one."""
+
+    status: str
+    reason: str
+    directions: tuple[Direction, ...] = ()
+    usable: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that is known of the end of a search before it is explained."""
+
+    objective: Objective
+    solution: Solution
+    at: Evaluation
+    model: Quadratic
+    check: DerivativeCheck | None
+    nearby: Neighbourhood | None
+    context: Context
+
+    @property
+    def z(self) -> np.ndarray:
+        return self.solution.z
+
+
+def diagnose(case: Case) -> Finding:
+    """The gravest explanation of why `case` is no proved optimum."""
+    if case.solution.stop == INTERRUPTED:
+        steps = f"{case.solution.n_steps} step{'s' * (case.solution.n_steps != 1)}"
+        return Finding("interrupted", f"Interrupted after {steps}; this is the best point so far.")
+    if len(exact := beyond_resolution(case.z, case.model)):
+        return _exact_fit(case, exact)
+    noise, wobble = jitter(case.objective, case.z, case.model)
+    if noise * max(abs(case.solution.value), 1.0) > NOISE:
+        return _rounding(noise, wobble)
+    reported = Reported.at(case.objective, case.z)
+    stuck = not case.model.decrement <= DISTANCE
+    if (stuck or case.nearby is None or not case.nearby.finite) and (edge := _edge(case, reported)) is not None:
+        return edge
+    faded = []
+    if case.nearby is not None and not case.nearby.quadratic:
+        faded = fading(case.objective, case.z, case.model)
+    found, unlimited = recession(case.objective, case.solution, case.model, faded, noise)
+    if unlimited:
+        return Finding("unbounded", f"The log-likelihood grows without limit as {_words(found)}.", tuple(found))
+    if found:
+        return _at_infinity(case, found)
+    if case.check is not None and not case.check.ok:
+        return _mismatch(case, reported, noise)
+    if stuck and wobble > 0.1 * max(np.abs(case.model.slope).max(), DISTANCE):
+        return _rounding(noise, wobble)
+    return _curvature(case, reported, faded, noise)
+
+
+def _curvature(case: Case, reported: Reported, faded: list[np.ndarray], noise: float) -> Finding:
+    """What the Hessian says: a saddle, corners, directions without curvature; or that the search was not at its end."""
+    model = case.model
+    flat = flat_vectors(model) if model.curvature[0] >= -NEGATIVE * model.curvature[-1] else []
+    opg = case.objective.evaluate(case.z, "opg", penalised=False).matrix
+    corners = kinks(opg, case.at.matrix)
+    if corners:
+        return _kink(case, reported, corners, opg)
+    if flat == [] and model.curvature[0] < -model.floor:
+        if np.abs(model.slope).max() <= DISTANCE:
+            names = who(reported, [_cleaned(model.axes[:, 0] / model.metric, model)])
+            return Finding(
+                "saddle", f"The score is zero, but the log-likelihood rises as {names} move: a saddle point."
+            )
+        return _early(case)
+    if not _distance_apart_from(case, flat) <= DISTANCE:
+        return _early(case)
+    steps, plateaus, singular, free = [], [], [], []
+    kinds = {"steps": steps, "plateau": plateaus, "singular": singular, "flat": free}
+    for v in flat[:10]:
+        kinds[along(case.objective, case.z, case.solution.value, model, v, noise)].append(v)
+    free += flat[10:]
+    if steps:
+        return _steps(case, reported, steps, flat)
+    if free or plateaus:
+        words = "; ".join(in_words(reported, v) for v in free + plateaus)
+        reason = f"The data do not determine {words}: moving along {_it(flat)} changes nothing"
+        reason += "." if not plateaus else " near here, though it does further away (a plateau: clip, min, max)."
+        return _partial(case, "not_identified", reason, "flat", flat, reported)
+    if not singular:
+        singular = [_cleaned(v, model) for v in faded]
+        loose = [v for v in singular if along(case.objective, case.z, case.solution.value, model, v, noise) == "flat"]
+        if loose:
+            words = "; ".join(in_words(reported, v) for v in loose)
+            reason = f"The data do not determine {words}: moving along {_it(loose)} changes nothing."
+            return _partial(case, "not_identified", reason, "flat", singular, reported)
+    if not singular:
+        return _early(case)
+    reason = (
+        f"The information about {who(reported, singular)} is zero at the maximum: the log-likelihood has no curvature "
+        f"along {'; '.join(in_words(reported, v) for v in singular)}, and falls only at a higher order."
+    )
+    return _partial(case, "singular_information", reason, "flat", singular, reported)
+
+
+def _at_infinity(case: Case, found: list[Direction]) -> Finding:
+    """The maximum is approached along `found` and never attained."""
+    flat = [v for v in flat_vectors(case.model) if _apart(v, found)]
+    directions = [*found, *(Direction("flat", v, "") for v in flat)]
+    usable = _distance_apart_from(case, [d.vector for d in directions]) <= DISTANCE
+    if any(d.kind == "runaway" for d in found):
+        reason = f"The log-likelihood keeps rising towards a limit as {_words(found)}."
+        return Finding("no_finite_maximum", reason, tuple(directions), usable)
+    reason = f"The maximum is at the end of a parameter's range: {_words(found)}."
+    return Finding("boundary", reason, tuple(directions), usable)
+
+
+def _apart(v: np.ndarray, found: Sequence[Direction]) -> bool:
+    """Whether a flat direction is more than what is flat because it leads to infinity."""
+    involved = np.abs(v) > 1e-5 * np.abs(v).max()
+    return not any(set(np.flatnonzero(involved)) <= set(d.involved) for d in found)
+
+
+def beyond_resolution(z: np.ndarray, model: Quadratic) -> np.ndarray:
+    """Positions in `z` whose standard errors would be smaller than numbers can tell apart."""
+    return np.flatnonzero(model.metric * np.spacing(np.abs(z)) > RESOLUTION)
+
+
+def _exact_fit(case: Case, exact: np.ndarray) -> Finding:
+    reported = Reported.at(case.objective, case.z)
+    names = who(reported, [np.eye(len(case.z))[i] for i in exact])
+    low, value = reported.bounds[:, 0], reported.values
+    tiny = np.isfinite(low) & (np.abs(value - low) < 1e-6)
+    scales = ", ".join(f"{n} → {b:g}" for n, b, t in zip(reported.names, low, tiny) if t)
+    reason = f"The log-likelihood grows without limit{' as ' + scales if scales else ''}: the data are fitted exactly, "
+    reason += f"and standard errors of {names} would be smaller than the rounding errors of the numbers themselves."
+    return Finding("unbounded", reason)
+
+
+def _edge(case: Case, reported: Reported) -> Finding | None:
+    """The score is not zero, and a tiny step further the log-density, or a derivative of it, is not finite."""
+    z, slope = case.z, case.at.gradient
+    width = np.abs(reported.values[:, None] - reported.bounds).min(axis=1)
+    at_limit = np.abs(reported.jacobian)[width < 1e-9].max(axis=0, initial=0.0) > 0  # another finding
+    vectors, trial = [], None
+    for i in np.flatnonzero((np.abs(slope) > 0) & ~at_limit)[:30]:
+        there = np.array(z)
+        there[i] -= np.sign(slope[i]) * 1e-6 * max(1.0, abs(z[i]))
+        if not _finite(case.objective.evaluate(there)):
+            vectors.append(np.eye(len(z))[i])
+            trial = there
+    if trial is None:
+        return None
+    blame = find_blame(case.objective, trial, case.context.names, case.context.rows, case.context.unit)
+    what = blame.words if blame else "the log-likelihood is not finite."
+    reason = f"The search ended where the score is not zero: a little further in {who(reported, vectors)} {what}"
+    status = "support_edge" if blame is not None and blame.kind == "value" else "not_finite"
+    return _partial(case, status, reason, "kink", vectors, reported)
+
+
+def _finite(evaluation: Evaluation) -> bool:
+    return bool(np.isfinite(evaluation.value) and np.isfinite(evaluation.gradient).all())
+
+
+def _mismatch(case: Case, reported: Reported, noise: float) -> Finding:
+    """Autodiff's derivatives are not those of the values: rounding errors, or a density with a fault."""
+    check = case.check
+    assert check is not None
+    if check.rounding or noise > 1e-9:
+        return _rounding(noise, check.hessian_error)
+    opg = case.objective.evaluate(case.z, "opg", penalised=False).matrix
+    suspects = [np.eye(len(case.z))[i] for i in check.suspects] or list(np.eye(len(case.z)))
+    reason = (
+        f"The derivatives by {who(reported, suspects)} are not those of the log-density (relative difference to finite "
+        f"differences: score {check.score_error:.1e}, Hessian {check.hessian_error:.1e}). It may have a kink (abs, max) "
+        "at a data point, or use a function whose derivative is wrong."
+    )
+    vectors = suspects + entangled(opg, suspects)
+    return _partial(case, "wrong_derivatives", reason, "kink", vectors, reported)
+
+
+def _kink(case: Case, reported: Reported, vectors: list[np.ndarray], opg: np.ndarray) -> Finding:
+    reason = (
+        f"Second derivatives by {who(reported, vectors)} are zero though the scores are not: the log-density has a kink "
+        "(abs, max) or steps, and a maximum at a kink has no Hessian."
+    )
+    return _partial(case, "wrong_derivatives", reason, "kink", vectors + entangled(opg, vectors), reported)
+
+
+def _steps(case: Case, reported: Reported, vectors: list[np.ndarray], flat: list[np.ndarray]) -> Finding:
+    reason = (
+        f"The log-density moves in steps as {who(reported, vectors)} changes (round, an integer cast, a comparison): its "
+        "derivative is zero, though its value changes."
+    )
+    return _partial(case, "wrong_derivatives", reason, "kink", flat, reported)
+
+
+def _rounding(noise: float, wobble: float) -> Finding:
+    return Finding(
+        "rounding",
+        f"Rounding errors decide where the maximum seems to be: between neighbouring numbers the log-likelihood jumps by "
+        f"{noise:.0e} of itself, and its derivatives by {wobble:.0e} of their standard deviation.",
+    )
+
+
+def _early(case: Case) -> Finding:
+    """The search was not at its end."""
+    solution, decrement = case.solution, case.model.decrement
+    where = "where the log-likelihood still rises"
+    if np.isfinite(decrement):
+        where = f"about {decrement:.2g} standard errors from where the maximum should be"
+    if solution.stop == MAX_STEPS:
+        steps = f"{solution.n_steps} step{'s' * (solution.n_steps != 1)}"
+        return Finding("max_steps", f"The search ended after {steps}, {where}.")
+    return Finding("not_converged", f"No step improves the log-likelihood any more, yet the search ended {where}.")
+
+
+def _partial(case: Case, status: str, reason: str, kind: str, vectors: list[np.ndarray], reported: Reported) -> Finding:
+    """A finding that concerns some directions; other standard errors hold if the search is at its end apart from them."""
+    directions = tuple(Direction(kind, v, in_words(reported, v)) for v in vectors)
+    return Finding(status, reason, directions, _distance_apart_from(case, vectors) <= DISTANCE)
+
+
+def _distance_apart_from(case: Case, vectors: Sequence[np.ndarray]) -> float:
+    """The distance to the optimum in standard errors, the directions `vectors` held where they are."""
+    rest = complement(vectors, case.model.metric)
+    if not rest.size:
+        return 0.0
+    scaled = case.at.matrix / np.outer(case.model.metric, case.model.metric)
+    return Quadratic.of(rest.T @ (case.at.gradient / case.model.metric), rest.T @ scaled @ rest).decrement
+
+
+def _cleaned(axis: np.ndarray, model: Quadratic) -> np.ndarray:
+    """A direction without the coordinates that hardly take part, measured in standard errors."""
+    size = np.abs(axis * model.metric)
+    return np.where(size > 0.02 * size.max(), axis, 0.0)
+
+
+def _it(vectors: Sequence[np.ndarray]) -> str:
+    return "it" if len(vectors) == 1 else "them"
+
+
+def _words(directions: Sequence[Direction]) -> str:
+    return ", ".join(d.words for d in directions)

@@ -1,0 +1,58 @@
+"""What is reported of a fit, as functions of the solver's vector `z`: names, values, ranges and derivatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..objective.objective import Objective
+
+
+def reported_index(objective: Objective) -> np.ndarray:
+    """Positions, among all reported entries, of those that are estimated: held entries are left out."""
+    layout = objective.layout
+    free = np.zeros(layout.size, bool)
+    free[objective.free] = True
+    out, at = [], 0
+    for block in layout.blocks:
+        n = len(block.labels())
+        if block.elementwise:
+            out.extend(at + np.flatnonzero(free[block.start : block.stop]))
+        else:
+            out.extend(range(at, at + n))
+        at += n
+    return np.array(out, dtype=int)
+
+
+@dataclass(frozen=True)
+class Reported:
+    """The r estimated quantities at `z`: names, values (r,), ends of their ranges (r, 2), derivatives by `z` (r, k)."""
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    bounds: np.ndarray
+    jacobian: np.ndarray
+
+    @staticmethod
+    def at(objective: Objective, z: np.ndarray) -> Reported:
+        """The reported quantities of `objective` at `z`."""
+        layout, index = objective.layout, reported_index(objective)
+        labels = layout.labels()
+        jacobian = layout.jacobian(objective.to_u(z))[:, objective.free] * objective.scale
+        return Reported(
+            names=tuple(labels[i] for i in index),
+            values=np.asarray(objective.natural(z)[1])[index],
+            bounds=np.array(layout.bounds(), dtype=float).reshape(-1, 2)[index],
+            jacobian=jacobian[index],
+        )
+
+    def moved_by(self, vector: np.ndarray) -> np.ndarray:
+        """Which entries change to first order along a direction in `z`: those for which it matters, beyond rounding.
+
+        What is reported may depend on every entry of `z` and yet not on this direction: when one of three shares goes to
+        zero, the other two keep their meaning. An entry that depends on nothing (it has reached its limit) counts too.
+        """
+        size = np.linalg.norm(self.jacobian, axis=1)
+        along = np.abs(self.jacobian @ vector)
+        return (along > 1e-5 * size * np.linalg.norm(vector)) | (size == 0)

@@ -1,0 +1,93 @@
+"""Saved fits: one npz file, JSON and plain arrays inside, no pickle and no data; written whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..declare import links
+from ..declare.links import Link
+from ..errors import DataError
+from .certificate import Certificate
+from .derivatives import DerivativeCheck
+from .directions import Direction
+from .estimates import Estimates
+
+FORMAT = 1
+
+_LINKS = {c.__name__: c for c in vars(links).values() if isinstance(c, type) and issubclass(c, Link)}
+_TYPES = {c.__name__: c for c in (Estimates, Certificate, DerivativeCheck, Direction)} | _LINKS
+
+
+def write(estimates: Estimates, path: str | Path) -> None:
+    """Write to a temporary file beside `path`, flush it to the disk, and put it in place in one move."""
+    path = Path(path)
+    arrays: dict[str, np.ndarray] = {}
+    tree = _encode(estimates, arrays)
+    text = np.frombuffer(json.dumps({"format": FORMAT, "fit": tree}).encode(), dtype=np.uint8)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, json=text, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def read(path: str | Path) -> Estimates:
+    """The estimates that `write` wrote; raises `DataError` if the file is none of ours, or of a later format."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            content = json.loads(bytes(file["json"]).decode())
+            arrays = {name: file[name] for name in file.files if name != "json"}
+    except (KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, EOFError) as error:
+        raise DataError(f"{path} is not a fit saved by jaxmle.") from error
+    if content.get("format") != FORMAT:
+        raise DataError(f"{path} has format {content.get('format')}, which this version cannot read; upgrade jaxmle.")
+    return _decode(content["fit"], arrays)
+
+
+def _encode(x: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(x, (np.bool_, np.integer, np.floating)):
+        return x.item()
+    if x is None or isinstance(x, (str, bool, int, float)):
+        return x
+    if isinstance(x, (np.ndarray, jax.Array)):
+        name = f"a{len(arrays)}"
+        arrays[name] = np.ascontiguousarray(x)
+        return {"array": name}
+    if type(x).__name__ in _TYPES:
+        fields = {f.name: _encode(getattr(x, f.name), arrays) for f in dataclasses.fields(x)}
+        return {"type": type(x).__name__, "fields": fields}
+    if isinstance(x, dict):
+        return {"dict": [[_encode(k, arrays), _encode(v, arrays)] for k, v in x.items()]}
+    if isinstance(x, (list, tuple)) and not hasattr(x, "_fields"):
+        return {"tuple" if isinstance(x, tuple) else "list": [_encode(v, arrays) for v in x]}
+    # any other pytree, such as a module of a neural network: its arrays by their paths
+    leaves = jax.tree_util.tree_leaves_with_path(x)
+    return _encode({jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}, arrays)
+
+
+def _decode(x: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if not isinstance(x, dict):
+        return x
+    if "array" in x:
+        return arrays[x["array"]]
+    if "type" in x:
+        return _TYPES[x["type"]](**{k: _decode(v, arrays) for k, v in x["fields"].items()})
+    if "dict" in x:
+        return {_decode(k, arrays): _decode(v, arrays) for k, v in x["dict"]}
+    kind = "tuple" if "tuple" in x else "list"
+    items = [_decode(v, arrays) for v in x[kind]]
+    return tuple(items) if kind == "tuple" else items

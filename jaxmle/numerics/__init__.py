@@ -1,0 +1,52 @@
+"""Numerics: functions that keep their digits, and so do their derivatives, over the whole range of the floats."""
+
+from .gammas import (
+    betaln,
+    log_binomial,
+    log_factorial,
+    log_gamma_ratio,
+    log_multinomial,
+    stirling_correction,
+)
+from .logs import log1mexp, log1pexp, log_sigmoid, logaddexp, logit, logsubexp, sigmoid
+from .losses import bernoulli_logit_log_prob, binary_cross_entropy, categorical_logit_log_prob
+from .normal import inverse_mills, log_ndtr, log_ndtr_interval, ndtr
+from .polygammas import digamma, gammaln, polygamma
+from .products import xlog1py, xlogy
+from .safe import norm, safe_divide, safe_log, safe_sqrt
+from .sums import log_softmax, logsumexp, softmax
+
+__all__ = [
+    "bernoulli_logit_log_prob",
+    "betaln",
+    "binary_cross_entropy",
+    "categorical_logit_log_prob",
+    "digamma",
+    "gammaln",
+    "inverse_mills",
+    "log1mexp",
+    "log1pexp",
+    "log_binomial",
+    "log_factorial",
+    "log_gamma_ratio",
+    "log_multinomial",
+    "log_ndtr",
+    "log_ndtr_interval",
+    "log_sigmoid",
+    "log_softmax",
+    "logaddexp",
+    "logit",
+    "logsubexp",
+    "logsumexp",
+    "ndtr",
+    "norm",
+    "polygamma",
+    "safe_divide",
+    "safe_log",
+    "safe_sqrt",
+    "sigmoid",
+    "softmax",
+    "stirling_correction",
+    "xlog1py",
+    "xlogy",
+]
