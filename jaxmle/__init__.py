@@ -9,6 +9,37 @@ from .declare.tree import Tree
 from .errors import DataError, FitWarning, ModelError
 from .fit import fit
 from .result import Fit, load
+from .solve.lbfgs import LBFGS
+from .solve.minibatch import Minibatch
+from .solve.multistart import MultiStart
 from .solve.newton import BHHH, Newton
+from .solve.newton_cg import NewtonCG
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "BHHH",
+    "Correlation",
+    "Covariance",
+    "DataError",
+    "Fit",
+    "FitWarning",
+    "Interval",
+    "LBFGS",
+    "Linear",
+    "Minibatch",
+    "Model",
+    "ModelError",
+    "MultiStart",
+    "Newton",
+    "NewtonCG",
+    "Ordered",
+    "Positive",
+    "Real",
+    "Simplex",
+    "Tree",
+    "UnitInterval",
+    "fit",
+    "load",
+    "numerics",
+]

@@ -21,7 +21,6 @@ from .infer.robust import reported_index
 from .objective.build import Built, build
 from .objective.fixing import start_vector
 from .objective.objective import Objective
-from .objective.placement import Placement
 from .report.progress import Reporter
 from .result import Fit, Session
 from .solve.choose import resolve
@@ -107,7 +106,9 @@ def fit(
         solution = method.minimise(objective, z, _both(reporter.watch, callback))
     if solution.stop == FAILED:
         blame = find_blame(objective, solution.z, context.names, context.rows, context.unit)
-        raise ModelError(f"At the start values, {blame.words if blame else 'the log-likelihood is not finite.'} {BAD_START}")
+        raise ModelError(
+            f"At the start values, {blame.words if blame else 'the log-likelihood is not finite.'} {BAD_START}"
+        )
     certificate, hessian = certify(objective, solution, context, at_start)
     estimates = _estimates(model, table, built, solution, certificate, why, probability_weights is not None)
     session = Session(table, objective, built.source, solution.z, hessian, probability_weights is not None)
@@ -136,7 +137,7 @@ def _movable(objective: Objective, chosen: np.ndarray) -> list[tuple[int, str]]:
     out = []
     position = {int(p): i for i, p in enumerate(objective.free)}
     for block in objective.layout.blocks:
-        if block.is_linear:
+        if isinstance(block.parameter, Linear):
             size = block.parameter.n_outputs
             places = [
                 (block.start + j * size + k, "real" if block.parameter.link.name == "identity" else "log")
@@ -162,7 +163,7 @@ def configured(method: Any, tol: float | None, max_steps: int | None, key: int) 
         raise ModelError(f"max_steps must be a positive whole number; got {max_steps!r}.")
     settings = {"tol": tol, "max_steps": max_steps, "key": key}
     known = {k: v for k, v in settings.items() if v is not None and hasattr(method, k)}
-    if "key" in known and getattr(method, "key") != type(method).__dataclass_fields__["key"].default:
+    if "key" in known and method.key != type(method).__dataclass_fields__["key"].default:
         known.pop("key")
     return replace(method, **known) if known else method
 
@@ -235,9 +236,9 @@ def _estimates(
         covariance_kind="observed",
         withheld={},
         links=tuple(links[i] for i in index),
-        is_location=~np.isfinite(bounds[index]).any(axis=1),
+        is_location=np.asarray(np.isinf(bounds[index]).all(axis=1)),
         groups=tuple(layout.blocks[owners[i]].name for i in index),
-        group_links={b.name: b.parameter.link.name for b in layout.linears},
+        group_links={b.name: b.parameter.link.name for b in layout.linears if isinstance(b.parameter, Linear)},
         params=params,
         fixed=tuple(n for n, _ in layout.constants) + tuple(lab for lab in labels if lab not in free),
         log_likelihood=float(log_likelihood),

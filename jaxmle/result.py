@@ -15,14 +15,13 @@ from .data.tables import Table
 from .declare.model import Model
 from .errors import ModelError
 from .infer.certificate import Certificate
-from .infer.covariance import observed
 from .infer.estimates import Estimates
 from .infer.intervals import wald_intervals
 from .infer.robust import covariance_of
+from .infer.stored import read, write
 from .objective.build import Source
 from .objective.objective import Objective
 from .objective.rebuild import log_density_of
-from .infer.stored import read, write
 from .report.summary import Summary, glance_columns, tidy_columns
 
 PEERS = {
@@ -198,7 +197,10 @@ class Fit:
         return Summary(self._with_covariance, level)
 
     def tidy(self, level: float = 0.95) -> Any:
-        """One row per estimate, in the user's own frame type: term, estimate, std_error, statistic, p_value, conf_low, conf_high."""
+        """One row per estimate, in the user's own frame type.
+
+        Columns: term, estimate, std_error, statistic, p_value, conf_low, conf_high.
+        """
         return self._frame(tidy_columns(self._with_covariance, level))
 
     def glance(self) -> Any:

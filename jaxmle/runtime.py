@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import jax
-import jaxlib
 from jax.experimental.compilation_cache import compilation_cache
+from jaxlib.version import __version__ as JAXLIB
 
 from .errors import ModelError
 
@@ -26,6 +26,11 @@ _CACHE_FLAGS = {
     "jax_persistent_cache_min_compile_time_secs": 0.0,
     "jax_persistent_cache_min_entry_size_bytes": -1,
 }
+
+
+def setting(name: str) -> Any:
+    """One of JAX's global settings, read."""
+    return getattr(jax.config, name)
 
 
 def cache_dir() -> Path | None:
@@ -78,10 +83,10 @@ def _compile_cache() -> Iterator[None]:
     the folder is dropped, so that programs of the user's own are never written to it.
     """
     folder = cache_dir()
-    if folder is None or jax.config.jax_compilation_cache_dir is not None or not _usable(folder):
+    if folder is None or setting("jax_compilation_cache_dir") is not None or not _usable(folder):
         yield
         return
-    before = {name: getattr(jax.config, name) for name in _CACHE_FLAGS}
+    before = {name: setting(name) for name in _CACHE_FLAGS}
     compilation_cache.reset_cache()
     for name, value in (_CACHE_FLAGS | {"jax_compilation_cache_dir": str(folder)}).items():
         jax.config.update(name, value)
@@ -104,7 +109,7 @@ def x64() -> Iterator[None]:
         yield
 
 
-def check_compiler(rows: int, precision: str, version: str = jaxlib.__version__, platform: str | None = None) -> None:
+def check_compiler(rows: int, precision: str, version: str = JAXLIB, platform: str | None = None) -> None:
     """Refuse a unit of more than `MAX_KERNEL_ROWS` rows where the installed compiler is known to get it wrong.
 
     jaxlib 0.10.2 on CPU returns wrong rows for small matrix-vector products in float64, 0.9.2 to 0.10.1 in float32
@@ -129,7 +134,7 @@ def _quiet_loader() -> Iterator[None]:
     (github.com/openxla/xla/issues/44565). Whatever else is written to stderr meanwhile comes through afterwards.
     """
     with contextlib.ExitStack() as stack:
-        if jax.default_backend() == "cpu" and jax.config.jax_compilation_cache_dir is not None:
+        if jax.default_backend() == "cpu" and setting("jax_compilation_cache_dir") is not None:
             with contextlib.suppress(OSError):  # nowhere to hold it, or no stderr: a daemon, a window without console
                 kept = os.dup(2)  # before another file takes the number of a closed stderr
                 stack.callback(os.close, kept)
@@ -190,10 +195,10 @@ class Compilation:
         self.open_here().remove(self)
 
 
-def _on_duration(event: str, duration: float, **_: object) -> None:
+def _on_duration(event: str, duration_secs: float, **_: object) -> None:
     for counter in Compilation.open_here():
         counter.count += event == "/jax/core/compile/backend_compile_duration"
-        counter.seconds += duration if event.startswith("/jax/core/compile/") else 0.0
+        counter.seconds += duration_secs if event.startswith("/jax/core/compile/") else 0.0
 
 
 def _on_event(event: str, **_: object) -> None:

@@ -13,7 +13,18 @@ ROOMS = ("errors", "runtime", "numerics", "declare", "data", "objective", "solve
 
 DOOR = {"__init__", "__main__", "fit", "result", "cli", "demo", "datasets"}
 
-OPTIONAL = {"pandas", "polars", "pyarrow", "narwhals", "matplotlib", "rich", "jinja2", "formulaic", "sklearn", "statsmodels"}
+OPTIONAL = {
+    "pandas",
+    "polars",
+    "pyarrow",
+    "narwhals",
+    "matplotlib",
+    "rich",
+    "jinja2",
+    "formulaic",
+    "sklearn",
+    "statsmodels",
+}
 
 
 def room(path):
@@ -25,12 +36,16 @@ def imports(path):
     """(line, dotted name relative to the package or outside, whether inside a function) of every import."""
     package = path.relative_to(ROOT).with_suffix("").parts
     tree = ast.parse(path.read_text())
-    inner = {id(n) for f in ast.walk(tree) if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef)) for n in ast.walk(f)}
+    inner = {
+        id(n) for f in ast.walk(tree) if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef)) for n in ast.walk(f)
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             if node.level:
                 base = package[: len(package) - node.level]
-                names = [(*base, *(node.module or "").split("."))] if node.module else [(*base, a.name) for a in node.names]
+                names = (
+                    [(*base, *(node.module or "").split("."))] if node.module else [(*base, a.name) for a in node.names]
+                )
                 yield from ((node.lineno, tuple(p for p in name if p), True, id(node) in inner) for name in names)
             else:
                 yield node.lineno, tuple((node.module or "").split(".")), False, id(node) in inner
@@ -46,7 +61,9 @@ def test_imports_point_up_the_table(path):
             there = name[0] if name else "__init__"
             there = "door" if there in DOOR else there
             assert ROOMS.index(there) <= here, f"{path.name}:{line} imports {'.'.join(name)}, which is below it"
-            assert not inside or here == ROOMS.index("door"), f"{path.name}:{line} hides an import of ours in a function"
+            assert not inside or here == ROOMS.index("door"), (
+                f"{path.name}:{line} hides an import of ours in a function"
+            )
         elif not inside:
             assert name[0] not in OPTIONAL, f"{path.name}:{line} imports the optional {name[0]} when it is loaded"
 

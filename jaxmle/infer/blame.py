@@ -53,7 +53,7 @@ def find_blame(objective: Objective, z: np.ndarray, names: Sequence[str], rows: 
     wrong = ~np.isfinite(scores)
     if wrong.any():
         bad = np.flatnonzero(wrong.any(axis=1))
-        who = tuple(names[i] for i in np.flatnonzero(wrong.any(axis=0)))
+        who = tuple(names[int(i)] for i in np.flatnonzero(wrong.any(axis=0)))
         words = (
             f"the log-density is finite but its derivative by {_list(who)} is not, in {_where(unit, rows[bad])}. "
             "This is what a branch not taken does: where(c, f(x), g(x)) differentiates both, so make f safe first, "
@@ -63,7 +63,7 @@ def find_blame(objective: Objective, z: np.ndarray, names: Sequence[str], rows: 
     matrix = objective.evaluate(z).matrix
     wrong = ~np.isfinite(matrix)
     if wrong.any():
-        who = tuple(names[i] for i in np.flatnonzero(wrong.any(axis=1)))
+        who = tuple(names[int(i)] for i in np.flatnonzero(wrong.any(axis=1)))
         words = f"value and score are finite but second derivatives by {_list(who)} are not."
         return Blame("Hessian", np.zeros(0, int), who, words)
     return None

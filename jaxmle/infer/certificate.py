@@ -174,7 +174,7 @@ def _cautions(
     if not wrong_at_start and not ill:
         return ()
     reported = Reported.at(objective, z)
-    if wrong_at_start:
+    if at_start is not None and wrong_at_start:
         names = who(reported, [np.eye(len(z))[i] for i in at_start.suspects])
         out.append(
             f"At the start values the derivatives{' by ' + names if names else ''} were not those of the log-density "

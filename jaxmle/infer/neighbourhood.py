@@ -65,7 +65,7 @@ def look_around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int
     changes = [
         np.linalg.eigvalsh((there - start) / share)[[0, -1]] for there in (within(up.matrix), within(down.matrix))
     ]
-    ratio = max(1 + np.ravel(changes), key=_size)
+    ratio = max((float(r) for r in 1 + np.ravel(changes)), key=_size)
     mean = (within(up.matrix) + 4 * start + within(down.matrix)) / 6
     moved = whiten.T @ (up.gradient - down.gradient) / (2 * RADIUS)
     scale = max(np.linalg.norm(mean @ v), share)

@@ -36,7 +36,7 @@ def write(estimates: Estimates, path: str | Path) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, json=text, **arrays)
+            np.savez_compressed(file, **{"json": text, **arrays})  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -100,7 +100,7 @@ def _put(layout: Layout, theta: Mapping[str, Any], u: np.ndarray) -> None:
 
 @partial(jax.jit, static_argnums=0)
 def _unconstrained(blocks: tuple[Block, ...], theta: list[Any]) -> list[jax.Array]:
-    return [b.parameter.unconstrain(t).reshape(-1) for b, t in zip(blocks, theta)]
+    return [b.domain.unconstrain(t).reshape(-1) for b, t in zip(blocks, theta)]
 
 
 @partial(jax.jit, static_argnums=0)
@@ -142,4 +142,4 @@ def _set_entries(layout: Layout, entries: Mapping[str, Any], u: np.ndarray, role
         flat[position - block.start] = float(value)
         ends = np.cumsum([np.size(x) for x in leaves])[:-1]
         leaves = [part.reshape(np.shape(x)) for part, x in zip(np.split(flat, ends), leaves)]
-        _put(layout, {block.name: block.parameter.check(jax.tree.unflatten(tree, leaves), block.name)}, u)
+        _put(layout, {block.name: block.domain.check(jax.tree.unflatten(tree, leaves), block.name)}, u)

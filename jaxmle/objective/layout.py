@@ -39,7 +39,13 @@ class Block:
     @property
     def elementwise(self) -> bool:
         """Whether each unconstrained value is one reported coefficient."""
-        return self.is_linear or self.parameter.elementwise
+        return isinstance(self.parameter, Linear) or self.parameter.elementwise
+
+    @property
+    def domain(self) -> Domain:
+        """The parameter, which is not a `Linear`."""
+        assert isinstance(self.parameter, Domain)
+        return self.parameter
 
     def labels(self) -> tuple[str, ...]:
         """The flat names of what is reported, such as `rate[age]`, `theta[0]` or `scale`."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from .. import runtime
 from ..data.chunks import Chunks
 
 AXIS = "rows"
@@ -17,11 +19,11 @@ AXIS = "rows"
 class Placement:
     """The devices that hold the chunks; the default is JAX's default device."""
 
-    devices: tuple[jax.Device, ...]
+    devices: tuple[Any, ...]
 
     @staticmethod
     def default() -> Placement:
-        chosen = jax.config.jax_default_device
+        chosen = runtime.setting("jax_default_device")
         return Placement((chosen if isinstance(chosen, jax.Device) else jax.devices(chosen)[0],))
 
     @property

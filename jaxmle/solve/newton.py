@@ -21,11 +21,11 @@ CLOSE = 1e-7
 
 @dataclass(frozen=True)
 class NewtonState(State):
-    model: Quadratic | None = None
+    model: Quadratic = None  # type: ignore[assignment]
     radius: float = np.inf
     decrement: float = np.inf
     tries: int = 0
-    trial: np.ndarray | None = None
+    trial: np.ndarray = None  # type: ignore[assignment]
     polished: int = 0
     milestone: float = np.inf
     since: int = 0
@@ -119,7 +119,9 @@ class Newton(Solver):
         if state.gain > self.tol:
             if state.value < state.milestone - max(self.tol, WORTHWHILE):
                 return replace(state, polished=0, milestone=state.value, since=0)
-            return replace(state, polished=0, since=state.since + 1, stop=RUNNING if state.since < PATIENCE else STALLED)
+            return replace(
+                state, polished=0, since=state.since + 1, stop=RUNNING if state.since < PATIENCE else STALLED
+            )
         contracted = state.decrement < 0.1 * before.decrement
         if state.decrement <= CLOSE or (state.polished and contracted) or state.polished >= 4:
             return replace(state, stop=DONE)

@@ -112,7 +112,7 @@ class Solver(abc.ABC):
 
 @dataclass(frozen=True)
 class Progress:
-    """What a callback is told after each step: `step`, `value` (the negative log-likelihood), `gain` still expected, `z`, seconds."""
+    """What a callback is told after each step: the negative log-likelihood `value`, the `gain` still expected, the point."""
 
     step: int
     value: float

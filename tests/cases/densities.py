@@ -6,7 +6,16 @@ import numpy as np
 from jax.scipy.special import i0e
 
 import jaxmle as jm
-from jaxmle.numerics import gammaln, log1mexp, log_binomial, log_factorial, log_gamma_ratio, log_ndtr, log_sigmoid, logsubexp
+from jaxmle.numerics import (
+    gammaln,
+    log1mexp,
+    log_binomial,
+    log_factorial,
+    log_gamma_ratio,
+    log_ndtr,
+    log_sigmoid,
+    logsubexp,
+)
 
 LOG_2PI = float(np.log(2 * np.pi))
 
@@ -22,7 +31,10 @@ def poisson_log_density(y, rate):
 def nb2(y, mu, alpha):
     r = 1 / alpha
     return (
-        log_gamma_ratio(r, y) - log_factorial(y) - r * jnp.log1p(alpha * mu) + y * (jnp.log(alpha * mu) - jnp.log1p(alpha * mu))
+        log_gamma_ratio(r, y)
+        - log_factorial(y)
+        - r * jnp.log1p(alpha * mu)
+        + y * (jnp.log(alpha * mu) - jnp.log1p(alpha * mu))
     )
 
 
@@ -140,7 +152,14 @@ def tweedie(c):
         a, g = (2 - power) / (power - 1), phi * (power - 1) * mu ** (power - 1)
         safe = jnp.where(y > 0, y, 1.0)
         n = jnp.arange(1, 120)
-        terms = n * jnp.log(lam) - gammaln(n + 1.0) + (n * a - 1) * jnp.log(safe) - safe / g - n * a * jnp.log(g) - gammaln(n * a)
+        terms = (
+            n * jnp.log(lam)
+            - gammaln(n + 1.0)
+            + (n * a - 1) * jnp.log(safe)
+            - safe / g
+            - n * a * jnp.log(g)
+            - gammaln(n * a)
+        )
         return jnp.where(y > 0, jax.nn.logsumexp(terms) - lam, -lam)
 
     params = {"eta": jm.Linear(columns(c), link="log"), "phi": jm.Positive(), "power": jm.Interval(1, 2)}
@@ -200,7 +219,9 @@ def hurdle_nb(c):
 
 
 def zero_truncated_poisson(c):
-    return {"eta": jm.Linear(columns(c), link="log")}, lambda p, r: poisson_log_density(r["los"], p["eta"]) - log1mexp(p["eta"])
+    return {
+        "eta": jm.Linear(columns(c), link="log")
+    }, lambda p, r: poisson_log_density(r["los"], p["eta"]) - log1mexp(p["eta"])
 
 
 def zero_truncated_nb2(c):
@@ -348,7 +369,12 @@ def garch11(c):
         _, h = jax.lax.scan(step, start, jnp.concatenate([start[None], e2[:-1]]))
         return -0.5 * (LOG_2PI + jnp.log(h) + e2 / h)
 
-    params = {"mu": jm.Real(), "omega": jm.Positive(start=0.05), "alpha": jm.UnitInterval(start=0.1), "beta": jm.UnitInterval(start=0.8)}
+    params = {
+        "mu": jm.Real(),
+        "omega": jm.Positive(start=0.05),
+        "alpha": jm.UnitInterval(start=0.1),
+        "beta": jm.UnitInterval(start=0.8),
+    }
     return params, density, "all"
 
 
@@ -369,7 +395,9 @@ def interval_censored_lognormal(c):
         wide = jnp.where(b > a, b, a + 1.0)
         between = logsubexp(log_ndtr(wide), log_ndtr(a))
         return jnp.where(
-            r["kind"] == 0, exact, jnp.where(r["kind"] == 1, log_ndtr(b), jnp.where(r["kind"] == 2, log_ndtr(-a), between))
+            r["kind"] == 0,
+            exact,
+            jnp.where(r["kind"] == 1, log_ndtr(b), jnp.where(r["kind"] == 2, log_ndtr(-a), between)),
         )
 
     return {"mu": jm.Real(), "sigma": jm.Positive()}, density
@@ -399,7 +427,11 @@ def lmm_ml(c):
         return -0.5 * half @ half - jnp.log(jnp.diag(chol)).sum() - 0.5 * LOG_2PI * mask.sum()
 
     slope = "sd_slope" in c["parameters"]
-    params = {"fixed": jm.Linear(columns(c, "fixed")), "sd_intercept": jm.Positive(start=20.0), "sigma": jm.Positive(start=40.0)}
+    params = {
+        "fixed": jm.Linear(columns(c, "fixed")),
+        "sd_intercept": jm.Positive(start=20.0),
+        "sigma": jm.Positive(start=40.0),
+    }
     if slope:
         params |= {"sd_slope": jm.Positive(start=5.0), "corr": jm.Interval(-1, 1)}
     return params, density, "subject"

@@ -23,9 +23,8 @@ pytestmark = pytest.mark.skipif(not CASES, reason="the reference cases are not p
 
 def data_of(case):
     path = SHARED / case["data_file"]
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else open(path)
-    with opened as file:
-        rows = list(csv.DictReader(file))
+    text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+    rows = list(csv.DictReader(text.splitlines()))
     number = lambda s: float(s) if s not in ("", "NA") else np.nan
     data = {}
     for name in rows[0]:
@@ -67,7 +66,9 @@ def coef_name(case, fit, name):
     if match := re.fullmatch(r"cut(\d)", name):
         return f"cut[{int(match[1]) - 1}]"
     block, _, term = name.rpartition(":") if name.split(":")[0] in case_blocks(case) else ("", "", name)
-    block = block or next(b for b in ("eta", "fixed", "mu") if f"{b}[{term}]" in fit.coef or f"{b}[Intercept]" in fit.coef)
+    block = block or next(
+        b for b in ("eta", "fixed", "mu") if f"{b}[{term}]" in fit.coef or f"{b}[Intercept]" in fit.coef
+    )
     term = "Intercept" if case["kind"].startswith("nist_linear") and term == "B0" else term
     return f"{block}[{term}]"
 

@@ -1,6 +1,5 @@
 """Log-densities of one observation that the tests of the certificate share, so that each is compiled once per shape."""
 
-import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln, log_ndtr
 from jax.scipy.stats import beta as jax_beta

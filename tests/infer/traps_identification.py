@@ -55,7 +55,6 @@ def normal_traps() -> list[Trap]:
     with_group, group_errors = least_squares([x, *dummies.values()], y)
     near = lambda size: {"x": x, "same": x + size * numbers(13, 40)}
     mu = lambda *terms: {"mu": jm.Linear(list(terms)), "sigma": jm.Positive()}
-    sigma = lambda residual: {"sigma": residual.std() / np.sqrt(80)}
     return [
         Trap("a + b", jm.Model(sum_of_two, {"a": jm.Real(), "b": jm.Real(), "sigma": jm.Positive()}), {"y": y},
              "not_identified", ("a − b",), ("a", "b"), std_errors={"sigma": s / np.sqrt(80)}),

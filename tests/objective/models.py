@@ -15,7 +15,6 @@ from jaxmle import Interval, Linear, Model, Positive, Real, UnitInterval
 from jaxmle.data.tables import Table
 from jaxmle.declare.domains import Domain
 from jaxmle.declare.matrices import Correlation, Covariance, Ordered, Simplex
-from jaxmle.declare.tree import Tree
 from jaxmle.objective.build import build
 from jaxmle.objective.layout import Layout
 from jaxmle.objective.objective import Objective
@@ -105,9 +104,7 @@ class Case:
     ) -> Objective:
         placement = Placement(tuple(jax.devices()[:devices]))
         table = Table.read(data)
-        return build(
-            self.model(), table, weights=weights, fixed=self.fixed, placement=placement, **settings
-        ).objective
+        return build(self.model(), table, weights=weights, fixed=self.fixed, placement=placement, **settings).objective
 
     def terms(self, layout: Layout, constants: Mapping[str, Any], data: Mapping[str, Any], u: Any) -> Any:
         """The log-density of every row, shape (n,)."""
@@ -178,11 +175,23 @@ CASES = (
     Case("matrix_valued", {"m": P(("x", "far"), "atanh", (2, 2)), "a": P(("x", "far"))}, {"r": Correlation(3)}),
     Case(
         "four_predictors",
-        {"a": P((1, "x"), "probit"), "b": P((1, "many")), "c": P("far", "atanh"), "d": P((1, "count", "yes"), "cloglog")},
+        {
+            "a": P((1, "x"), "probit"),
+            "b": P((1, "many")),
+            "c": P("far", "atanh"),
+            "d": P((1, "count", "yes"), "cloglog"),
+        },
         {},
     ),
     Case("whole_numbers", {"a": P(("small", "yes"))}, {"u": UnitInterval(shape=(2, 2))}, ("count", "yes", "small")),
-    Case("float32_columns", {"a": P((1, "x", "far")), "b": P("many", "log")}, {"i": Interval(-1.5, 4.0)}, ("y", "table"), {}, np.float32),
+    Case(
+        "float32_columns",
+        {"a": P((1, "x", "far")), "b": P("many", "log")},
+        {"i": Interval(-1.5, 4.0)},
+        ("y", "table"),
+        {},
+        np.float32,
+    ),
     Case("tree", {"a": P((1, "x"))}, {"net": DOMAINS["tree"], "one": DOMAINS["tree_of_one_array"]}, ("y", "table")),
     Case(
         "many_dense",
