@@ -1,6 +1,6 @@
 """jaxmle: maximum likelihood on JAX, for any log-density, with a proof of its optimum."""
 
-from . import numerics
+from . import datasets, numerics
 from .declare.domains import Interval, Positive, Real, UnitInterval
 from .declare.linear import Linear
 from .declare.matrices import Correlation, Covariance, Ordered, Simplex
@@ -39,6 +39,7 @@ __all__ = [
     "Simplex",
     "Tree",
     "UnitInterval",
+    "datasets",
     "fit",
     "load",
     "numerics",

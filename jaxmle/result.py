@@ -22,6 +22,7 @@ from .infer.stored import read, write
 from .objective.build import Source
 from .objective.objective import Objective
 from .objective.rebuild import log_density_of
+from .report.plots import plot_coefficients, plot_log_likelihood
 from .report.summary import Summary, glance_columns, tidy_columns
 
 PEERS = {
@@ -216,6 +217,21 @@ class Fit:
         if self.model is None:
             raise ModelError("A loaded fit has no log-density: give it the model, jm.load(path, model=model).")
         return log_density_of(self.model, self.estimates.params, data)
+
+    def plot(self, name: str | None = None, ax: Any = None) -> Any:
+        """A picture: the coefficients with their intervals, or the log-likelihood along the one that is named.
+
+        Arguments:
+            name: a coefficient; None draws all of them.
+            ax: a matplotlib Axes to draw on; None makes one.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            ImportError: without matplotlib, saying what to install.
+        """
+        return plot_coefficients(self, ax=ax) if name is None else plot_log_likelihood(self, name, ax=ax)
 
     def save(self, path: str | Path) -> None:
         """Write the fit to one file, without the data and without pickle; `jm.load` reads it."""

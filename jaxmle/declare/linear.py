@@ -35,11 +35,11 @@ class Linear:
         ModelError: for terms, link or shape that make no sense.
     """
 
-    terms: str | tuple[str | int, ...]
+    terms: str | Sequence[str | int]
     _: KW_ONLY
-    link: Link = None  # type: ignore[assignment]
-    shape: tuple[int, ...] = ()
-    offset: tuple[str, ...] = ()
+    link: Any = None
+    shape: Any = ()
+    offset: Any = ()
     start: Any = field(default=None, compare=False)
     fixed: Any = field(default=None, compare=False)
     prior: Any = field(default=None, compare=False)

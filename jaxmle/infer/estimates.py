@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from ..declare.links import Link
 from .certificate import Certificate
@@ -66,4 +66,4 @@ class Estimates:
 
     def p_values(self) -> np.ndarray:
         """Two-sided p-values of the hypotheses that each location is zero, from the normal distribution."""
-        return 2 * norm.sf(np.abs(self.z()))
+        return 2 * ndtr(-np.abs(self.z()))
