@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from ..errors import ModelError
-from .links import Link, resolve_link
+from .links import resolve_link
 
 CONSTANT = 1
 """Among the columns of a `Linear`, the number 1 is the constant term; its coefficient is named `Intercept`."""

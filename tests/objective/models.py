@@ -196,8 +196,7 @@ CASES = (
     Case(
         "many_dense",
         {"a": P((1, "yes"), "log")},
-        {name: DOMAINS[name] for name in ("simplex_3_batch", "covariance_3_batch", "correlation_3_batch", "ordered_4")}
-        | {"many": Real(shape=11)},
+        {"share": DOMAINS["simplex_3_batch"], "level": DOMAINS["ordered_4"], "many": Real(shape=30)},
     ),
     Case(
         "held",

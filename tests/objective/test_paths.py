@@ -1,0 +1,394 @@
+"""Structured and generic derivatives agree with each other and with the whole data at once, however the rows are cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import cycle
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jaxmle import Linear, Model, Positive, Real
+from jaxmle.data.chunks import CHUNK_ROWS, bucket, chunk_shape
+from jaxmle.data.tables import Table
+from jaxmle.objective.build import build
+from jaxmle.objective.objective import Objective
+from jaxmle.objective.placement import Placement
+from jaxmle.runtime import MAX_KERNEL_ROWS
+
+from .models import CASES, Case, truth
+
+N = 1301
+"""Rows, of which a fifth has weight zero: more than 1,000 are left, and no chunk size divides their number."""
+
+PLACEMENTS = [(rows, devices) for rows in (1, 7, 1000, None) for devices in (1, 2)]
+"""Rows of a chunk, and devices."""
+
+BY_NAME = {case.name: case for case in CASES}
+
+examples = settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+def close(got: Any, expected: Any, tolerance: float = 1e-9) -> None:
+    """Equal but for `tolerance` of the largest entry."""
+    expected = np.asarray(expected)
+    assert np.shape(got) == expected.shape
+    np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance * max(np.abs(expected).max(initial=0.0), 1e-3))
+
+
+def point(seed: int, objective: Objective) -> np.ndarray:
+    return 0.3 * np.random.default_rng(seed).normal(size=objective.size)
+
+
+def at(objective: Objective, z: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Value, gradient and Hessian."""
+    e = objective.evaluate(z)
+    return np.array(e.value), e.gradient, e.matrix
+
+
+@pytest.mark.parametrize(
+    ("case", "rows", "devices"),
+    [pytest.param(c, *p, id=f"{c.name}-{p[0]}-{p[1]}") for c, p in zip(CASES, cycle(PLACEMENTS))],
+)
+@given(seed=st.integers(0, 2**32 - 1))
+@examples
+def test_both_paths_give_the_derivatives_of_the_whole(case: Case, rows: int | None, devices: int, seed: int):
+    data, weights = case.data(seed, N), case.weights(seed, N)
+    fast = case.objective(data, weights, devices, chunk_rows=rows)
+    slow = case.objective(data, weights, devices, chunk_rows=rows, structured=False)
+    assert fast.program.structured == bool(case.predictors)
+    assert not slow.program.structured
+    z, v = point(seed, fast), point(seed + 1, fast)
+    t = truth(case, fast, data, weights, z)
+    for objective in (fast, slow):
+        for got, expected in zip(at(objective, z), (t.value, t.gradient, t.hessian)):
+            close(got, expected)
+        close(objective.hvp(z, v), t.hessian @ v)
+    close(fast.terms(z), t.terms)
+    close(fast.scores(z), t.scores)
+    assert np.array_equal(fast.weights(), weights[weights > 0])
+    line, there = fast.along(z, v), truth(case, fast, data, weights, z + 0.7 * v)
+    close(line(0.0), (t.value, t.gradient @ v))
+    close(line(0.7), (there.value, there.gradient @ v))
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "devices"),
+    [("one_predictor", None, 1), ("shared_columns", 1000, 2), ("whole_numbers", 7, 2), ("tree", None, 1)],
+)
+@given(seed=st.integers(0, 2**32 - 1))
+@examples
+def test_cheaper_passes_outer_products_and_batches(name: str, rows: int | None, devices: int, seed: int):
+    case = BY_NAME[name]
+    data, weights = case.data(seed, N), case.weights(seed, N)
+    objective = case.objective(data, weights, devices, chunk_rows=rows)
+    points = np.stack([point(seed + i, objective) for i in range(3)])
+    truths = [truth(case, objective, data, weights, z) for z in points]
+    z, t = points[0], truths[0]
+    close(objective.value(z), t.value)
+    close(objective.value_and_grad(z)[1], t.gradient)
+    opg = objective.evaluate(z, "opg")
+    close(opg.value, t.value)
+    close(opg.gradient, t.gradient)
+    close(opg.matrix, t.opg)
+    for e, expected in zip(objective.evaluate_batch(points, "gradient"), truths):
+        close(e.value, expected.value)
+        close(e.gradient, expected.gradient)
+
+
+def test_a_batch_has_every_hessian_and_outer_product():
+    case = BY_NAME["shared_columns"]
+    data, weights = case.data(1, 50), case.weights(1, 50)
+    objective = case.objective(data, weights)
+    points = np.stack([point(i, objective) for i in range(2)])
+    hessians, products = objective.evaluate_batch(points), objective.evaluate_batch(points, "opg")
+    for z, hessian, product in zip(points, hessians, products):
+        t = truth(case, objective, data, weights, z)
+        close(hessian.matrix, t.hessian)
+        close(product.matrix, t.opg)
+
+
+@pytest.mark.parametrize(("name", "devices"), [("one_predictor", 2), ("float32_columns", 1), ("no_predictor", 2)])
+@given(seed=st.integers(0, 2**32 - 1))
+@examples
+def test_a_sample_stands_for_the_whole(name: str, devices: int, seed: int):
+    case = BY_NAME[name]
+    data, weights = case.data(seed, N), case.weights(seed, N)
+    objective = case.objective(data, weights, devices, chunk_rows=7)
+    z = point(seed, objective)
+    t = truth(case, objective, data, weights, z)
+    chosen = np.random.default_rng(seed).integers(0, objective.n_units, 25)
+    kept = weights[weights > 0][chosen]
+    share = objective.n_units / len(chosen)
+    value, gradient = objective.sample(z, chosen)
+    close(value, -share * kept @ t.terms[chosen])
+    close(gradient, -share * kept @ t.scores[chosen])
+
+
+def test_a_sample_may_have_more_units_than_a_kernel_takes():
+    n = 3 * MAX_KERNEL_ROWS + 11
+    y = np.random.default_rng(0).normal(size=n)
+    objective = normal_regression(y, np.ones(n)).objective
+    z = np.array([0.3, 0.2])
+    chosen = np.random.default_rng(1).permutation(n)[: 2 * MAX_KERNEL_ROWS + 5]
+    value, gradient = objective.sample(z, chosen)
+    share = n / len(chosen)
+    close(value, -share * objective.terms(z)[chosen].sum())
+    close(gradient, -share * objective.scores(z)[chosen].sum(axis=0))
+    every = objective.sample(z, np.arange(n))
+    close(every[0], objective.value(z))
+
+
+@pytest.mark.parametrize(("name", "structured"), [("one_predictor", True), ("vector", True), ("whole_numbers", False)])
+def test_results_do_not_depend_on_how_the_rows_are_cut(name: str, structured: bool):
+    case = BY_NAME[name]
+    data, weights = case.data(5, N), case.weights(5, N)
+    first = None
+    for rows, devices in PLACEMENTS:
+        objective = case.objective(data, weights, devices, chunk_rows=rows, structured=structured)
+        z = point(5, objective)
+        if first is None:
+            t = truth(case, objective, data, weights, z)
+            first = t.value, t.gradient, t.hessian
+        for got, expected in zip(at(objective, z), first):
+            close(got, expected, 1e-10)
+
+
+# --- padding ----------------------------------------------------------------------------------------------------------
+
+
+def poisoned(objective: Objective) -> Objective:
+    """The same objective with NaN and positive weights in every chunk that holds no data."""
+
+    def spoil(part):
+        holds = np.zeros(part.data["weights"].shape[0], bool)
+        holds[part.chunk] = True
+        assert not holds.all(), "no chunk is padding: the test has nothing to spoil"
+
+        def fill(x):
+            values = np.array(x)
+            values[~holds] = np.nan if values.dtype.kind == "f" else 1
+            return jax.device_put(values, x.sharding)
+
+        data = {k: v if k == "count" else jax.tree.map(fill, v) for k, v in part.data.items()}
+        return replace(part, data=data)
+
+    return replace(objective, parts=tuple(spoil(p) for p in objective.parts))
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_chunks_of_padding_are_never_touched(devices: int):
+    case = BY_NAME["one_predictor"]
+    n = 7 * 17 * 2 * 5 // 4 + 1  # 17 chunks that hold data on each device, of 18 that there are
+    data, weights = case.data(3, n), case.weights(3, n)
+    objective = case.objective(data, weights, devices, chunk_rows=7)
+    spoilt = poisoned(objective)
+    z, v = point(3, objective), point(4, objective)
+    for f in (
+        lambda o: at(o, z),
+        lambda o: o.evaluate(z, "opg")[:],
+        lambda o: (o.hvp(z, v), o.terms(z), o.scores(z)),
+        lambda o: o.along(z, v)(0.4),
+        lambda o: o.evaluate_batch(z[None], "gradient")[0][:2],
+        lambda o: o.sample(z, np.arange(n // 2)),
+    ):
+        for got, expected in zip(f(spoilt), f(objective)):
+            assert np.array_equal(got, expected)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 2048, 2049, 100_001, 1_000_000])
+@pytest.mark.parametrize("rows", [None, 1, 1000, 10**9])
+@pytest.mark.parametrize("devices", [1, 2, 3])
+def test_padding_is_at_most_an_eighth(n: int, rows: int | None, devices: int):
+    total, count, width = chunk_shape(n, rows, devices)
+    assert total % devices == 0
+    assert (count - 1) * width < n <= count * width
+    assert width <= MAX_KERNEL_ROWS
+    assert rows is not None or width <= CHUNK_ROWS
+    assert total <= bucket(-(-count // devices)) * devices
+    assert width <= 1.125 * -(-n // devices) + 1
+
+
+def test_buckets_are_few_and_close():
+    sizes = sorted({bucket(n) for n in range(1, 100_001)})
+    assert all(bucket(n) >= n and bucket(bucket(n)) == bucket(n) for n in range(1, 5000))
+    assert max(bucket(n) / n for n in range(1, 100_001)) <= 1.125
+    assert len(sizes) <= 8 * 17
+
+
+# --- row counts -------------------------------------------------------------------------------------------------------
+
+
+def density(p, row):
+    z = (row["y"] - p["loc"]) / p["scale"]
+    return -0.5 * z**2 - jnp.log(p["scale"])
+
+
+NORMAL = Model(density, {"loc": Linear([1]), "scale": Positive()})
+
+
+def normal_regression(y: np.ndarray, weights: np.ndarray, **settings: Any):
+    return build(NORMAL, Table.read({"y": y}), weights=weights, **settings)
+
+
+@pytest.mark.parametrize("n", sorted({2**k + d for k in range(13) for d in (-1, 0, 1)} - {0}))
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_row_counts_around_powers_of_two(n: int, dtype: type):
+    y = np.random.default_rng(n).normal(3.0, 2.0, n).astype(dtype)
+    objective = normal_regression(y, np.ones(n)).objective
+    loc, log_scale = 2.5, 0.4
+    value, gradient = objective.value_and_grad(objective.to_z(np.array([loc, log_scale])))
+    r = (y.astype(np.float64) - loc) / np.exp(log_scale)
+    close(value, 0.5 * r @ r + n * log_scale, 1e-12)
+    close(gradient / objective.scale, [-r.sum() / np.exp(log_scale), n - r @ r], 1e-12)
+
+
+def test_one_row_on_two_devices():
+    objective = normal_regression(
+        np.array([1.5]), np.array([3.0]), placement=Placement(tuple(jax.devices()[:2]))
+    ).objective
+    e = objective.evaluate(np.zeros(2))
+    close(e.value, 3 * 0.5 * 1.5**2, 1e-14)
+    close(e.gradient, [-3 * 1.5, 3 * (1 - 1.5**2)], 1e-14)
+    close(objective.terms(np.zeros(2)), [-0.5 * 1.5**2], 1e-14)
+
+
+# --- weights, fixed values, penalties, precision ------------------------------------------------------------------------
+
+
+def test_rows_repeated_and_rows_weighted_are_the_same():
+    case = BY_NAME["shared_columns"]
+    data, weights = case.data(8, 60), case.weights(8, 60)
+    often = np.repeat(np.arange(60), weights.astype(int))
+    weighted = case.objective(data, weights)
+    repeated = case.objective({k: v[often] for k, v in data.items()}, np.ones(len(often)))
+    u = weighted.to_u(point(8, weighted))
+    for a, b in zip(at(weighted, weighted.to_z(u)), at(repeated, repeated.to_z(u))):
+        k = np.ones(()) if a.ndim == 0 else weighted.scale / repeated.scale
+        close(b * (k if a.ndim < 2 else np.outer(k, k)), a, 1e-12)
+
+
+def test_rows_of_weight_zero_may_hold_anything():
+    y = np.array([1.0, np.nan, 2.0, np.inf])
+    objective = normal_regression(y, np.array([1.0, 0.0, 2.0, 0.0])).objective
+    close(objective.value(np.zeros(2)), 0.5 * (1 + 2 * 4), 1e-14)
+    assert objective.n_units == 2
+
+
+def test_more_parameters_than_tangents_at_once_without_a_predictor():
+    """jax.lax.map(batch_size=) cannot divide what has no entries, here the part of the predictors."""
+    model = Model(lambda p, row: -0.5 * jnp.sum((row["y"] - p["m"]) ** 2), {"m": Real(shape=70)})
+    y = np.random.default_rng(0).normal(size=(12, 70))
+    objective = build(model, Table.read({"y": y}), weights=np.ones(12)).objective
+    e = objective.evaluate(np.zeros(70))
+    close(e.matrix, 12 * np.eye(70), 1e-14)
+    close(e.gradient, -y.sum(axis=0), 1e-14)
+
+
+@pytest.mark.parametrize("structured", [True, False])
+def test_priors_and_penalties_are_added_to_every_pass(structured: bool):
+    prior = lambda s: -2.0 * (s - 1.5) ** 2
+    penalty = lambda p: 0.7 * jnp.sum(p["loc"] ** 2) * p["scale"]
+    model = Model(density, {"loc": Linear([1, "x"]), "scale": Positive(prior=prior)})
+    rng = np.random.default_rng(2)
+    data = {"y": rng.normal(size=30), "x": rng.normal(size=30)}
+    settings = {"weights": np.ones(30), "penalty": penalty, "structured": structured}
+    objective = build(model, Table.read(data), **settings).objective
+
+    def nll(u):
+        loc, scale = u[0] + u[1] * data["x"], jnp.exp(u[2])
+        terms = -0.5 * ((data["y"] - loc) / scale) ** 2 - u[2]
+        return -terms.sum() + 2.0 * (scale - 1.5) ** 2 + 0.7 * (u[0] ** 2 + u[1] ** 2) * scale
+
+    z, v = point(0, objective), point(1, objective)
+    u, s = objective.to_u(z), objective.scale
+    value, gradient, hessian = jax.jit(lambda u: (nll(u), jax.grad(nll)(u), jax.hessian(nll)(u)))(u)
+    gradient, hessian = np.asarray(gradient) * s, np.asarray(hessian) * np.outer(s, s)
+    for got, expected in zip(at(objective, z), (value, gradient, hessian)):
+        close(got, expected, 1e-12)
+    close(objective.hvp(z, v), hessian @ v, 1e-12)
+    close(objective.along(z, v)(0.0), (value, gradient @ v), 1e-12)
+    close(objective.sample(z, np.arange(30))[1], gradient, 1e-12)
+    close(objective.evaluate_batch(z[None], "gradient")[0].gradient, gradient, 1e-12)
+    bare = objective.evaluate(z, "gradient", penalised=False)
+    close(bare.value, -objective.terms(z).sum(), 1e-12)
+
+
+def test_float32_precision_sums_in_float64():
+    """Each term is good to seven digits; the sum of a million equal terms must not be worse."""
+    n = 200_000
+    y = np.full(n, 0.1)
+    objective = normal_regression(y, np.full(n, 16_777_217.0), precision="float32").objective
+    z = np.array([0.7, 0.0])
+    expected = n * 16_777_217.0 * 0.5 * (np.float32(0.1) - np.float32(0.7)) ** 2
+    assert objective.value(z) == pytest.approx(float(expected), rel=1e-6)
+    assert objective.weights()[0] == 16_777_217.0
+    e = objective.evaluate(z)
+    assert e.matrix.dtype == np.float64
+    assert e.gradient[0] == pytest.approx(n * 16_777_217.0 * 0.6, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["f2", ">f8", ">i4", "u8", "i1", "?"])
+def test_columns_of_every_number_type(dtype: str):
+    rng = np.random.default_rng(4)
+    x = rng.integers(0, 2, 40).astype(dtype)
+    data = {"y": rng.normal(size=40), "x": x}
+    model = Model(lambda p, row: density(p, row) + 0.0 * row["x"], {"loc": Linear([1, "x"]), "scale": Positive()})
+    objective = build(model, Table.read(data), weights=np.ones(40)).objective
+    loc = 0.2 + 0.3 * x.astype(float)
+    expected = 0.5 * np.sum((data["y"] - loc) ** 2)
+    close(objective.value(objective.to_z(np.array([0.2, 0.3, 0.0]))), expected, 1e-12)
+
+
+def test_the_caller_may_write_to_the_data_afterwards():
+    """On a CPU, JAX shares the memory of arrays that happen to be aligned."""
+    for unit in ("row", "all"):
+        raw = np.zeros(520)
+        shift = (-raw.ctypes.data % 64) // 8
+        y, x = raw[shift : shift + 256], np.zeros(256)
+        y[:] = np.random.default_rng(0).normal(size=256)
+        model = Model(density, {"loc": Linear("x"), "scale": Positive()}, unit=unit)
+        objective = build(model, Table.read({"y": y, "x": x}), weights=np.ones(256)).objective
+        before = objective.value(np.zeros(2))
+        y[:] = 1e6
+        x[:] = 1e6
+        assert objective.value(np.zeros(2)) == before
+        assert objective.value(np.ones(2)) == objective.value(np.array([0.0, 1.0]))
+
+
+@pytest.mark.parametrize("wrap", ["jit", "inner_jit", "checkpoint", "no_hash", "mapping", "vmap"])
+def test_any_way_to_write_a_density(wrap: str):
+    class NoHash:
+        __hash__ = None
+
+        def __call__(self, p, row):
+            return density(p, row)
+
+    inner = jax.jit(density)
+    written = {
+        "jit": inner,
+        "inner_jit": lambda p, row: inner(p, row),
+        "checkpoint": jax.checkpoint(density),
+        "no_hash": NoHash(),
+        "mapping": lambda p, row: density({**p}, {**row}),
+        "vmap": lambda p, row: jax.vmap(density, in_axes=(None, 0))(p, {"y": row["y"][None]})[0],
+    }[wrap]
+    y = np.array([1.0, 2.0])
+    data = {"y": y, "name": np.array(["a", "b"])}  # a column of text is nobody's business
+    model = Model(written, {"loc": Linear([1]), "scale": Positive()})
+    objective = build(model, Table.read(data), weights=np.ones(2)).objective
+    close(objective.value(np.zeros(2)), 2.5, 1e-14)
+
+
+def test_the_default_device_is_respected():
+    second = jax.devices()[1]
+    with jax.default_device(second):
+        assert Placement.default().devices == (second,)
+        objective = normal_regression(np.array([1.0, 2.0]), np.ones(2)).objective
+    assert objective.parts[0].data["weights"].devices() == {second}
+    close(objective.value(np.zeros(2)), 2.5, 1e-14)
