@@ -172,7 +172,7 @@ CASES = (
         {"k": Ordered(3)},
     ),
     Case("vector", {"v": P((1, "x"), None, (3,), ("known3", "known"))}, {"w": Simplex(4)}, ("y", "known")),
-    Case("matrix_valued", {"m": P(("x", "far"), "atanh", (2, 2)), "a": P(("x", "far"))}, {"r": Correlation(3)}),
+    Case("matrix_valued", {"m": P(("x", "far"), "atanh", (2, 1)), "a": P(("x", "far"))}, {"r": Correlation(2)}),
     Case(
         "four_predictors",
         {
