@@ -22,7 +22,7 @@ from .fixing import Fixing
 from .layout import Block, Layout
 from .objective import Objective
 from .placement import Placement
-from .rows import Params, Program, Row, hashable, scalar, through_jax
+from .rows import Params, Program, Row, hashable, scalar, terms_of_all, through_jax
 
 CLOSURE_LIMIT = 10_000
 
@@ -111,7 +111,7 @@ def used_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
 
     def one(p: dict, *mask: Any) -> Any:
         value = density(Params(p), probe, *mask)
-        return jnp.asarray(value) if unit == "all" else scalar(value)
+        return terms_of_all(value, table.n_rows) if unit == "all" else scalar(value)
 
     with runtime.x64():
         try:

@@ -204,13 +204,29 @@ def log_densities(program: Program, eta: jax.Array, dense: jax.Array, constants:
 
 def _terms_of_all(program: Program, natural: dict, by_row: dict, chunk: dict) -> jax.Array:
     last_to_first = {k: jnp.moveaxis(v, -1, 0) for k, v in by_row.items()}
-    terms = jnp.asarray(program.log_density(Params(natural | last_to_first), Row(chunk["columns"])))
-    n = chunk["weights"].shape[-1]
-    if terms.shape != (n,):
+    value = program.log_density(Params(natural | last_to_first), Row(chunk["columns"]))
+    return terms_of_all(value, chunk["weights"].shape[-1])
+
+
+def terms_of_all(value: Any, n: int) -> jax.Array:
+    """What a density of the whole data set returned, as one real term per row; `ModelError` for anything else."""
+    what = None
+    if value is None or isinstance(value, (str, dict, list, tuple)):
+        what = type(value).__name__
+    elif jnp.iscomplexobj(value):
+        what = "complex numbers"
+    elif jnp.shape(value) != (n,):
+        what = f"shape {jnp.shape(value)}"
+    if what is not None:
         raise ModelError(
-            f"With unit='all' the log-density returns one term per row, shape ({n},); it returned shape {terms.shape}."
+            f"With unit='all' the log-density returns one term per row, shape ({n},); it returned {what}. A total for "
+            "all rows can be split as the term of the first row and zeros."
         )
-    return terms
+    return _floating(jnp.asarray(value))
+
+
+def _floating(value: jax.Array) -> jax.Array:
+    return value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(jnp.float64)
 
 
 def scalar(value: Any) -> jax.Array:
@@ -224,7 +240,7 @@ def scalar(value: Any) -> jax.Array:
             f"The log-density of one observation must be one real number; it returned {what}. "
             "Sum over what belongs to one observation, e.g. with jnp.sum(...)."
         )
-    return value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(jnp.float64)
+    return _floating(value)
 
 
 def penalty_value(program: Program, u: jax.Array, constants: Any) -> jax.Array:
