@@ -21,7 +21,8 @@ def shown(text):
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if BLOCK.search(p.read_text())], ids=lambda p: p.name)
-def test_the_page_prints_what_it_says(page):
+def test_the_page_prints_what_it_says(page, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "110")
     names = {}
     for code, expected in BLOCK.findall(page.read_text()):
         out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")  # what a terminal is: intervals are drawn
