@@ -110,6 +110,9 @@ def jitter(objective: Objective, z: np.ndarray, model: Quadratic) -> tuple[float
     p = np.minimum(1e-8 / (model.metric * np.sqrt(len(z))), 1e-6 * np.maximum(np.abs(z), 1.0))
     p = np.maximum(p, 4 * np.spacing(np.abs(z)))
     points = [glimpse.evaluate(z + k * p) for k in range(9)]
+    points = [e for e in points if np.isfinite(e.value) and np.isfinite(e.gradient).all()]
+    if len(points) < 5:  # an edge of the support, which is another finding
+        return 0.0, 0.0
     values = np.diff([e.value for e in points], 2)
     scores = np.abs(np.diff([e.gradient for e in points], 2, axis=0) / model.metric).max(axis=1)
     value, score = np.sort(np.abs(values))[-3], np.sort(scores)[-3]
