@@ -37,7 +37,7 @@ def fresh_model() -> jm.Model:
 @pytest.fixture(autouse=True, scope="module")
 def _x64():
     """The tests of this file run as a user does: with JAX's own defaults."""
-    yield
+    return
 
 
 def state() -> dict[str, Any]:
