@@ -31,7 +31,7 @@ def test_a_proportion_is_k_of_n_with_the_textbook_information(k, n):
 @pytest.mark.parametrize(("k", "limit"), [(0, 0.0), (10, 1.0)])
 def test_all_tosses_alike_are_a_boundary_without_a_standard_error(k, limit):
     """The supremum k/n lies on the edge of (0, 1), where the log-likelihood is 0: no Wald interval exists there."""
-    with pytest.warns(jm.FitWarning, match="'p'"):
+    with pytest.warns(jm.FitWarning, match="p →"):
         result = fit(BERNOULLI, tosses(k, 10))
     assert not result.converged
     assert result.certificate.status == "boundary"
