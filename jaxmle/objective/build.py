@@ -283,12 +283,21 @@ def column_scale(layout: Layout, source: Source, weights: np.ndarray) -> np.ndar
     cached: dict[int, np.ndarray] = {}
     for block in layout.linears:
         if block.design not in cached:
-            matrix = source.designs[block.design].matrix
-            square = np.einsum("ij,ij->j", matrix, matrix, dtype=np.float64) / len(matrix)
-            with np.errstate(divide="ignore"):
-                cached[block.design] = np.where(square > 0, np.exp2(-np.round(0.5 * np.log2(square))), 1.0)
+            cached[block.design] = np.exp2(-np.round(_log2_size(source.designs[block.design].matrix)))
         scale[block.start : block.stop] = np.repeat(cached[block.design], block.parameter.n_outputs)  # type: ignore[union-attr]
     return scale
+
+
+def _log2_size(matrix: np.ndarray) -> np.ndarray:
+    """The logarithm of each column's root mean square; zero for a column of zeros."""
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        square = np.einsum("ij,ij->j", matrix, matrix, dtype=np.float64) / len(matrix)
+        out = 0.5 * np.log2(square)
+    for j in np.flatnonzero(~((square > 1e-290) & (square < np.inf))):  # squares beyond the range of a float
+        column = matrix[:, j].astype(np.float64)
+        largest = np.abs(column).max()
+        out[j] = np.log2(largest) + 0.5 * np.log2(np.mean(np.square(column / largest))) if largest > 0 else 0.0
+    return out
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,10 @@ class Layout:
         """Every parameter by name on the natural scale (a `Linear` by its coefficients)."""
         return {b.name: b.natural(u) for b in self.blocks} | dict(constants)
 
+    def names(self) -> tuple[str, ...]:
+        """The names of all parameters, estimated ones first."""
+        return tuple(b.name for b in self.blocks) + tuple(name for name, _ in self.constants)
+
     def labels(self) -> tuple[str, ...]:
         return tuple(label for b in self.blocks for label in b.labels())
 

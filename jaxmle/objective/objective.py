@@ -72,7 +72,8 @@ class Objective:
 
     def natural(self, z: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """Every parameter on its natural scale, and the flat vector of reported entries."""
-        return jax.device_get(self._run(naturalise, self.layout, self.to_u(z), self.constants))
+        params, reported = jax.device_get(self._run(naturalise, self.layout, self.to_u(z), self.constants))
+        return {name: params[name] for name in self.layout.names()}, reported  # jit sorts the names
 
     def with_fixed(self, position: np.ndarray, u: np.ndarray) -> Objective:
         """The same objective with the entries `position` of `u` held at their values in `u`; nothing is recompiled."""
