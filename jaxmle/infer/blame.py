@@ -22,7 +22,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Blame:
-    """What is not finite at a point: the `kind` (value, score or Hessian), the units, the parameters, and the sentence."""
+    """What is not finite at a point: `kind` (value, score or Hessian), units, parameters, and the sentence."""
 
     kind: str
     units: np.ndarray

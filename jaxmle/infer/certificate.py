@@ -34,18 +34,19 @@ MAX_HESSIAN = 3000
 REMEDIES = {
     "optimum": "",
     "not_identified": "Drop or fix one of the parameters named, or add data or a prior that tells them apart.",
-    "singular_information": "For the parameters named use profile likelihood or a bootstrap, or another parametrisation.",
-    "boundary": "Fix the parameter at its limit or drop it from the model; its Wald standard error does not exist there.",
+    "singular_information": "For the parameters named use profile likelihood, a bootstrap, or another parametrisation.",
+    "boundary": "Fix the parameter at its limit or drop it: it has no Wald standard error there, and tests of it need "
+    "their own theory.",
     "no_finite_maximum": "Drop or merge what separates the data, or give the coefficients a prior or a penalty.",
     "unbounded": "Bound the parameter away from its limit (Interval), add a prior, or check for an exact fit.",
-    "support_edge": "Estimates of a limit of the support have no standard errors of this kind: fix the parameter named at "
-    "its limit, or take a density whose support does not depend on it.",
+    "support_edge": "An estimated limit of the support has no standard error of this kind: fix the parameter named there, "
+    "or take a density whose support does not depend on it.",
     "wrong_derivatives": "Write the density with smooth functions (jaxmle.numerics has safe ones), or use a bootstrap.",
     "rounding": "Rescale or centre the data, write the density without differences of large numbers, and check for an "
     "exact fit.",
     "saddle": "Start elsewhere (start=...), or try several starts: solver=MultiStart().",
-    "not_finite": "Make the density finite for every value of its parameters (jaxmle.numerics has safe functions), keep the "
-    "parameters where it is by their domains, or start elsewhere: start={...}.",
+    "not_finite": "Make the density finite for every value of its parameters (jaxmle.numerics has safe functions), keep "
+    "the parameters where it is by their domains, or start elsewhere: start={...}.",
     "max_steps": "Raise max_steps, or start closer: start={...}.",
     "interrupted": "Continue from here: start=fit.params.",
     "not_converged": "Try other start values or several, solver=MultiStart(), and look at the rows of the worst "
@@ -194,8 +195,8 @@ def _without_hessian(objective: Objective, solution: Solution, at_start: Derivat
     _, gradient, _ = objective.evaluate(solution.z, "gradient")
     return Certificate(
         "not_proved",
-        f"{objective.size:,} parameters are too many for a Hessian ({objective.size:,}² numbers), so no standard errors "
-        f"and no proof; the largest element of the score is {np.abs(gradient).max():.2g}.",
+        f"{objective.size:,} parameters are too many for a Hessian ({objective.size:,}² numbers): no standard errors, "
+        f"no proof; the largest element of the score is {np.abs(gradient).max():.2g}.",
         gradient=float(np.abs(gradient).max()),
         at_start=at_start,
     )

@@ -1,4 +1,4 @@
-"""Why there is no optimum: explanations in the order of their gravity, each verified by values of the log-likelihood."""
+"""Why there is no optimum: explanations in the order of their gravity, each verified by values."""
 
 from __future__ import annotations
 
@@ -208,8 +208,8 @@ def _mismatch(case: Case, reported: Reported, noise: float) -> Finding:
     suspects = [np.eye(len(case.z))[i] for i in check.suspects] or list(np.eye(len(case.z)))
     reason = (
         f"The derivatives by {who(reported, suspects)} are not those of the log-density (relative difference to finite "
-        f"differences: score {check.score_error:.1e}, Hessian {check.hessian_error:.1e}). It may have a kink (abs, max) "
-        "at a data point, or use a function whose derivative is wrong."
+        f"differences: score {check.score_error:.1e}, Hessian {check.hessian_error:.1e}). It may have a kink (abs, "
+        "max) at a data point, or use a function whose derivative is wrong."
     )
     vectors = suspects + entangled(opg, suspects)
     return _partial(case, "wrong_derivatives", reason, "kink", vectors, reported)
@@ -217,16 +217,16 @@ def _mismatch(case: Case, reported: Reported, noise: float) -> Finding:
 
 def _kink(case: Case, reported: Reported, vectors: list[np.ndarray], opg: np.ndarray) -> Finding:
     reason = (
-        f"Second derivatives by {who(reported, vectors)} are zero though the scores are not: the log-density has a kink "
-        "(abs, max) or steps, and a maximum at a kink has no Hessian."
+        f"Second derivatives by {who(reported, vectors)} are zero though the scores are not: the log-density has a "
+        "kink (abs, max) or steps, and a maximum at a kink has no Hessian."
     )
     return _partial(case, "wrong_derivatives", reason, "kink", vectors + entangled(opg, vectors), reported)
 
 
 def _steps(case: Case, reported: Reported, vectors: list[np.ndarray], flat: list[np.ndarray]) -> Finding:
     reason = (
-        f"The log-density moves in steps as {who(reported, vectors)} changes (round, an integer cast, a comparison): its "
-        "derivative is zero, though its value changes."
+        f"The log-density moves in steps as {who(reported, vectors)} changes (round, an integer cast, a comparison): "
+        "its derivative is zero, though its value changes."
     )
     return _partial(case, "wrong_derivatives", reason, "kink", flat, reported)
 
@@ -234,8 +234,8 @@ def _steps(case: Case, reported: Reported, vectors: list[np.ndarray], flat: list
 def _rounding(noise: float, wobble: float) -> Finding:
     return Finding(
         "rounding",
-        f"Rounding errors decide where the maximum seems to be: between neighbouring numbers the log-likelihood jumps by "
-        f"{noise:.0e} of itself, and its derivatives by {wobble:.0e} of their standard deviation.",
+        f"Rounding errors decide where the maximum seems to be: between neighbouring numbers the log-likelihood jumps "
+        f"by {noise:.0e} of itself, and its derivatives by {wobble:.0e} of their standard deviation.",
     )
 
 
@@ -252,7 +252,7 @@ def _early(case: Case) -> Finding:
 
 
 def _partial(case: Case, status: str, reason: str, kind: str, vectors: list[np.ndarray], reported: Reported) -> Finding:
-    """A finding that concerns some directions; other standard errors hold if the search is at its end apart from them."""
+    """A finding that concerns some directions; others have standard errors if the search is at its end."""
     directions = tuple(Direction(kind, v, in_words(reported, v)) for v in vectors)
     return Finding(status, reason, directions, _distance_apart_from(case, vectors) <= DISTANCE)
 

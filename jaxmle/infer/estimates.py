@@ -1,4 +1,4 @@
-"""What a fit knows without its data: numbers and names alone, so that they can be saved, and the statements they support."""
+"""What a fit knows without its data: numbers and names, so that they can be saved, and the statements they support."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Directions without curvature, told apart: not identified, a kink, steps, a plateau, or no information at the maximum."""
+"""Directions without curvature, told apart: not identified, a kink, steps, a plateau, or no information there."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ Here they are looked for among few candidates, and verified by values alone: der
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -148,6 +149,6 @@ def escape(objective: Objective, z: np.ndarray, model: Quadratic) -> np.ndarray 
             return None
         lengths.append((m := Quadratic.of(e.gradient, e.matrix)).to_z(m.newton()))
     size = [np.abs(s).max() for s in lengths]
-    if size[0] == 0 or any(b < 0.8 * a for a, b in zip(size, size[1:])) or size[-1] < 1e-3:
+    if size[0] == 0 or any(b < 0.8 * a for a, b in pairwise(size)) or size[-1] < 1e-3:
         return None
     return lengths[-1]

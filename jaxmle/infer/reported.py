@@ -50,8 +50,8 @@ class Reported:
     def moved_by(self, vector: np.ndarray) -> np.ndarray:
         """Which entries change to first order along a direction in `z`: those for which it matters, beyond rounding.
 
-        What is reported may depend on every entry of `z` and yet not on this direction: when one of three shares goes to
-        zero, the other two keep their meaning. An entry that depends on nothing (it has reached its limit) counts too.
+        What is reported may depend on every entry of `z` and yet not on this direction: when one of three shares goes
+        to zero, the other two keep their meaning. An entry that depends on nothing (it is at its limit) counts too.
         """
         size = np.linalg.norm(self.jacobian, axis=1)
         along = np.abs(self.jacobian @ vector)

@@ -1,4 +1,4 @@
-"""Traps in the density itself: kinks, steps, derivatives that are wrong or not finite, numbers that are all rounding."""
+"""Traps in the density itself: kinks, steps, wrong derivatives, edges, numbers that are all rounding."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,7 +24,7 @@ def beta_traps() -> list[Trap]:
     nll = lambda t: 50 * betaln(*t) - (t[0] - 1) * np.log(skewed).sum() - (t[1] - 1) * np.log1p(-skewed).sum()
     best = minimize(nll, [2.0, 3.0], method="Nelder-Mead", options=dict(xatol=1e-10, fatol=1e-12, maxiter=4000)).x
     errors = np.sqrt(np.diag(beta_information(*best, 50)))
-    right = dict(estimates=dict(zip("ab", best)), std_errors=dict(zip("ab", errors)))
+    right = {"estimates": dict(zip("ab", best)), "std_errors": dict(zip("ab", errors))}
     symmetric = quantiles(50, beta(2.0, 2.0).ppf)
     symmetric = 0.5 * (symmetric + 1 - symmetric[::-1])
     slope = lambda s: psi(s / 2) - psi(s) - np.log(symmetric).mean()
@@ -130,7 +130,8 @@ def kinks() -> list[Trap]:
         ),
         Trap(
             "shifted exponential", jm.Model(shifted_exponential, {"c": jm.Real(), "s": jm.Positive()}),
-            {"y": 3.0 - np.log(numbers(3, 20, "uniform"))}, "support_edge", ("'c'", f"row {numbers(3, 20, 'uniform').argmax()}"), no_std_errors=True,
+            {"y": 3.0 - np.log(numbers(3, 20, "uniform"))}, "support_edge",
+            ("'c'", f"row {numbers(3, 20, 'uniform').argmax()}"), no_std_errors=True,
             options={"start": {"c": 2.0}},
         ),
     ]  # fmt: skip
