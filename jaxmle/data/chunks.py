@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -50,10 +51,21 @@ def chunk_shape(n: int, rows: int | None, n_devices: int = 1) -> tuple[int, int,
     return per_device * n_devices, count, rows
 
 
+ALIGNMENT = 64
+"""Bytes: a CPU device shares the memory of arrays that begin at a multiple of this, and copies others."""
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    size = math.prod(shape) * dtype.itemsize
+    raw = np.empty(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size].view(dtype).reshape(shape)
+
+
 def _cut(array: np.ndarray, chunks: int, rows: int) -> np.ndarray:
     """(n, ...) → (chunks, ..., rows): the unit axis last; positions past the end repeat the last unit."""
     n = len(array)
-    out = np.empty((chunks, *array.shape[1:], rows), dtype=array.dtype)
+    out = _empty((chunks, *array.shape[1:], rows), array.dtype)
     full = n // rows
     out[:full] = np.moveaxis(array[: full * rows].reshape(full, rows, *array.shape[1:]), 1, -1)
     if full < chunks:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -22,7 +24,7 @@ from .fixing import Fixing
 from .layout import Block, Layout
 from .objective import Objective
 from .placement import Placement
-from .rows import Params, Program, Row, hashable, scalar, terms_of_all, through_jax
+from .rows import Params, Program, Row, hashable, penalty_value, scalar, terms_of_all, through_jax
 
 CLOSURE_LIMIT = 10_000
 
@@ -113,18 +115,8 @@ def used_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
         value = density(Params(p), probe, *mask)
         return terms_of_all(value, table.n_rows) if unit == "all" else scalar(value)
 
-    with runtime.x64():
-        try:
-            traced = jax.make_jaxpr(one)(shapes, *mask)
-        except (ModelError, DataError):
-            raise
-        except (
-            jax.errors.ConcretizationTypeError,
-            jax.errors.TracerArrayConversionError,
-            TypeError,
-            ValueError,
-        ) as error:
-            raise ModelError(_explained(error, model)) from error
+    with runtime.x64(), explained(f"The log-density {model.title!r}"):
+        traced = jax.make_jaxpr(one)(shapes, *mask)
     big = [c for c in traced.consts if getattr(c, "size", 0) > CLOSURE_LIMIT]
     if big:
         warnings.warn(
@@ -137,23 +129,35 @@ def used_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
     return probe.read
 
 
-def _explained(error: Exception, model: Model) -> str:
-    first = str(error).strip().split("\n")[0]
-    if isinstance(error, jax.errors.TracerBoolConversionError):
+@contextlib.contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Say in words what keeps JAX from tracing a function of the user's, `what`; raises `ModelError`."""
+    try:
+        yield
+    except (ModelError, DataError):
+        raise
+    except jax.errors.TracerBoolConversionError as error:
         why = (
             "it uses `if`, `and`, `or`, `min` or `max` on a value that is only known later; "
             "write jnp.where(condition, a, b)"
         )
-    elif isinstance(error, jax.errors.TracerArrayConversionError):
+        raise _unusable(what, why) from error
+    except jax.errors.TracerArrayConversionError as error:
         why = (
             "it passes a parameter or a column to NumPy or SciPy; use jax.numpy (jnp.log for np.log), jax.scipy or "
             "jaxmle.numerics"
         )
-    elif isinstance(error, jax.errors.ConcretizationTypeError):
+        raise _unusable(what, why) from error
+    except jax.errors.ConcretizationTypeError as error:
         why = "it needs a value as a Python number (float(...), int(...), range(...)); keep it a jax.numpy expression"
-    else:
-        why = f"{type(error).__name__}: {first}"
-    return f"The log-density {model.title!r} cannot be evaluated on one observation: {why}."
+        raise _unusable(what, why) from error
+    except (TypeError, ValueError) as error:
+        first = str(error).strip().split("\n")[0]
+        raise _unusable(what, f"{type(error).__name__}: {first}") from error
+
+
+def _unusable(what: str, why: str) -> ModelError:
+    return ModelError(f"{what} cannot be evaluated: {why}.")
 
 
 def read_source(model: Model, table: Table, weights: np.ndarray, missing: str) -> tuple[Source, dict[str, int]]:
@@ -352,6 +356,9 @@ def build(
         precision=precision,
     )
     base, free = fixing.apply(layout)
+    if program.penalties:
+        with runtime.x64(), explained("The penalty or a prior"):
+            jax.eval_shape(partial(penalty_value, program), base, fixing.constants)
     per_unit = unit_weights(source, weights, model.unit)
     with runtime.x64():
         parts = tuple(placement.place(c) for c in chunks_of(source, per_unit, unit, chunk_rows, placement.n_devices))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -47,6 +48,11 @@ class Objective:
     @property
     def size(self) -> int:
         return len(self.free)
+
+    @cached_property
+    def likelihood(self) -> Program:
+        """The program of the passes over the data, which penalties do not enter: another penalty compiles none anew."""
+        return replace(self.program, penalties=())
 
     @property
     def layout(self) -> Layout:
@@ -127,7 +133,7 @@ class Objective:
         u = self.to_u(z)
         sums: tuple = ()
         for part in self.parts:
-            new = self._run(passes.evaluate, self.program, self.placement, needs, u, self.constants, part.data)
+            new = self._run(passes.evaluate, self.likelihood, self.placement, needs, u, self.constants, part.data)
             sums = tuple(a + b for a, b in zip(sums, jax.device_get(new))) if sums else jax.device_get(new)
         if penalised and self.program.penalties:
             extra = jax.device_get(self._run(passes.penalty, self.program, needs, u, self.constants))
@@ -140,7 +146,7 @@ class Objective:
         u = np.stack([self.to_u(row) for row in z])
         sums: tuple = ()
         for part in self.parts:
-            new = self._run(passes.evaluate_batch, self.program, self.placement, needs, u, self.constants, part.data)
+            new = self._run(passes.evaluate_batch, self.likelihood, self.placement, needs, u, self.constants, part.data)
             sums = tuple(a + b for a, b in zip(sums, jax.device_get(new))) if sums else jax.device_get(new)
         rows = [tuple(s[i] for s in sums) for i in range(len(z))]
         if self.program.penalties:
@@ -161,7 +167,7 @@ class Objective:
         u, direction = self.to_u(z), self.direction(v)
         total = np.zeros(self.layout.size)
         for part in self.parts:
-            args = (self.program, self.placement, u, direction, self.constants, part.data)
+            args = (self.likelihood, self.placement, u, direction, self.constants, part.data)
             total = total + jax.device_get(self._run(passes.hessian_product, *args))
         if self.program.penalties:
             total = total + jax.device_get(self._run(_penalty_product, self.program, u, direction, self.constants))
@@ -177,7 +183,7 @@ class Objective:
         scale = self.n_units / len(chosen)
         u = self.to_u(z)
         where = part.chunk[chosen].astype(np.int32), part.row[chosen].astype(np.int32)
-        args = (self.program, u, self.constants, part.data, *where, np.float64(scale))
+        args = (self.likelihood, u, self.constants, part.data, *where, np.float64(scale))
         value, gradient = jax.device_get(self._run(passes.evaluate_sample, *args))
         if self.program.penalties:
             extra = jax.device_get(self._run(passes.penalty, self.program, "gradient", u, self.constants))
@@ -211,7 +217,7 @@ class Objective:
     def _per_unit(self, what: str, z: np.ndarray) -> Any:
         u = self.to_u(z)
         for part in self.parts:
-            args = (self.program, self.placement, what, u, self.constants, part.data)
+            args = (self.likelihood, self.placement, what, u, self.constants, part.data)
             yield part, jax.device_get(self._run(passes.per_unit, *args))
 
 
@@ -223,7 +229,7 @@ class Line:
         self._u = objective.to_u(z), objective.direction(p)
         run = objective._run
         self._etas = [
-            run(passes.predictors, objective.program, objective.placement, self._u, part.data)
+            run(passes.predictors, objective.likelihood, objective.placement, self._u, part.data)
             for part in objective.parts
         ]
 
@@ -233,7 +239,7 @@ class Line:
         value = slope = 0.0
         at = np.float64(step)
         for part, etas in zip(o.parts, self._etas):
-            args = (o.program, o.placement, at, self._u, etas, o.constants, part.data)
+            args = (o.likelihood, o.placement, at, self._u, etas, o.constants, part.data)
             v, s = jax.device_get(o._run(passes.along, *args))
             value, slope = value + float(v), slope + float(s)
         if o.program.penalties:

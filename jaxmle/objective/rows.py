@@ -229,16 +229,15 @@ def _floating(value: jax.Array) -> jax.Array:
     return value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(jnp.float64)
 
 
-def scalar(value: Any) -> jax.Array:
-    """The log-density of one unit as a real number; raises `ModelError` for anything else."""
+def scalar(value: Any, what_for: str = "The log-density of one observation") -> jax.Array:
+    """What the user's function returned, as one real number; raises `ModelError` for anything else."""
     if value is None or isinstance(value, (str, dict, list, tuple)):
-        raise ModelError(f"The log-density of one observation must be a number; it returned {type(value).__name__}.")
+        raise ModelError(f"{what_for} must be a number; it returned {type(value).__name__}.")
     value = jnp.asarray(value)
     if value.shape != () or jnp.iscomplexobj(value):
         what = "a complex number" if jnp.iscomplexobj(value) else f"an array of shape {value.shape}"
         raise ModelError(
-            f"The log-density of one observation must be one real number; it returned {what}. "
-            "Sum over what belongs to one observation, e.g. with jnp.sum(...)."
+            f"{what_for} must be one real number; it returned {what}. Sum over what belongs to it, e.g. with jnp.sum(...)."
         )
     return _floating(value)
 
@@ -246,4 +245,5 @@ def scalar(value: Any) -> jax.Array:
 def penalty_value(program: Program, u: jax.Array, constants: Any) -> jax.Array:
     """The sum of the penalties at `u`: what is added to the negative log-likelihood."""
     theta = Params(program.layout.natural(u, constants))
-    return sum((jnp.asarray(f(theta), jnp.float64) for f in program.penalties), jnp.zeros((), jnp.float64))
+    values = (scalar(f(theta), "The penalty") for f in program.penalties)
+    return sum((value.astype(jnp.float64) for value in values), jnp.zeros((), jnp.float64))

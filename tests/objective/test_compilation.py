@@ -117,6 +117,13 @@ def test_an_equal_model_declared_again_compiles_nothing_if_its_function_is_the_s
     assert compilation.count == 0
 
 
+def test_another_penalty_compiles_the_penalty_alone(compiled):
+    fit(penalty=lambda p: 0.1 * jnp.sum(p["loc"] ** 2))
+    compiled.clear()
+    fit(penalty=lambda p: 0.2 * jnp.sum(p["loc"] ** 2))
+    assert set(compiled) == {"penalty"}
+
+
 def test_more_rows_within_a_bucket_of_chunks_compile_nothing():
     fit(n=2048 * 9 + 5)
     with Compilation() as compilation:

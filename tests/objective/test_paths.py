@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import jaxmle as jm
 from jaxmle import Linear, Model, Positive, Real
-from jaxmle.data.chunks import CHUNK_ROWS, bucket, chunk_shape
+from jaxmle.data.chunks import CHUNK_ROWS, bucket, chunk_shape, row_chunks
 from jaxmle.data.tables import Table
 from jaxmle.objective.build import build
 from jaxmle.objective.objective import Objective
@@ -324,6 +325,30 @@ def test_priors_and_penalties_are_added_to_every_pass(structured: bool):
     close(objective.evaluate_batch(z[None], "gradient")[0].gradient, gradient, 1e-12)
     bare = objective.evaluate(z, "gradient", penalised=False)
     close(bare.value, -objective.terms(z).sum(), 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "message"),
+    [
+        (lambda p: p["loc"], r"penalty must be one real number; it returned an array of shape \(1,\)"),
+        (lambda p: None, "penalty must be a number; it returned NoneType"),
+        (lambda p: p["lok"] ** 2, "'lok'.*Did you mean 'loc'"),
+        (lambda p: 1.0 if p["scale"] > 2 else 0.0, "penalty or a prior cannot be evaluated: it uses `if`"),
+        (lambda p: np.log(p["scale"]), "use jax.numpy"),
+    ],
+)
+def test_penalties_that_cannot_be_used_are_refused_before_anything_is_compiled(penalty: Any, message: str):
+    with pytest.raises(jm.ModelError, match=message):
+        normal_regression(np.ones(5), np.ones(5), penalty=penalty)
+
+
+def test_chunks_are_shared_with_the_device_and_not_copied():
+    n = 5000
+    columns, X = {"y": np.zeros(n, np.float32)}, np.ones((n, 3))
+    chunks = row_chunks(columns, (X,), {}, np.ones(n))
+    for array in (*chunks.designs, *chunks.columns.values()):
+        assert array.ctypes.data % 64 == 0
+        assert array.flags.c_contiguous
 
 
 def test_float32_precision_sums_in_float64():
