@@ -148,11 +148,12 @@ def _movable(objective: Objective, chosen: np.ndarray) -> list[tuple[int, str]]:
         elif block.stop - block.start > 20:
             continue
         else:
+            bounded = np.isfinite(block.bounds()).all()
             real = all(link.name == "identity" for link in block.links())
-            places = [(i, "real" if real else "log") for i in range(block.start, block.stop)]
-            places = sorted(places, key=lambda p: p[1])
+            ladder = "unit" if bounded else "real" if real else "log"
+            places = [(i, ladder) for i in range(block.start, block.stop)]
         out.extend((position[p], ladder) for p, ladder in places if p in position and not chosen[p])
-    return sorted(out, key=lambda p: p[1])
+    return sorted(out, key=lambda p: p[1])  # scales, then locations, then bounded ones
 
 
 def configured(method: Any, tol: float | None, max_steps: int | None, key: int) -> Any:

@@ -11,8 +11,11 @@ from .solver import Function
 LADDERS = {
     "real": tuple(10.0**k for k in range(-2, 9)),
     "log": (1.0, 2.0, 4.0, 8.0, 16.0),
+    "unit": (1.0, 2.0),
 }
-"""Distances tried from the default: powers of ten where the scale is anybody's guess, a few units on a log-like scale."""
+"""Distances tried from the default: powers of ten where the scale is anybody's guess, a few units on a log-like scale,
+and never far towards either end of a bounded range, where a search would be caught.
+"""
 
 MAX_EVALUATIONS = 400
 
