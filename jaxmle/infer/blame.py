@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import jax
 import numpy as np
 
+from .. import runtime
 from ..errors import rows_in_words
 from ..objective.objective import Objective
+from ..objective.passes import Evaluation
+from ..objective.placement import Placed
+
+MOST_UNITS = 200_000
+"""More units than this, and derivatives that are not finite are not traced to single ones."""
 
 
 @dataclass(frozen=True)
@@ -46,36 +53,106 @@ def find_blame(objective: Objective, z: np.ndarray, names: Sequence[str], rows: 
         ]
         what = " and ".join(f"{label}" + (f" ({n:,} times)" if n > 1 else "") for n, label in kinds if n)
         culprits = _culprits(objective, z, names, bad)
-        by = f" It becomes finite when {culprits[0]!r} alone is moved." if culprits else ""
+        by = f" It becomes finite when {_list(culprits, 'or')} alone is moved." if culprits else ""
         words = f"the log-density is {what} in {_where(unit, rows[bad])}.{by}"
         return Blame("value", bad, culprits, words)
-    scores = objective.scores(z)
-    wrong = ~np.isfinite(scores)
-    if wrong.any():
-        bad = np.flatnonzero(wrong.any(axis=1))
-        who = tuple(names[int(i)] for i in np.flatnonzero(wrong.any(axis=0)))
-        words = (
-            f"the log-density is finite but its derivative by {_list(who)} is not, in {_where(unit, rows[bad])}. "
-            "This is what a branch not taken does: where(c, f(x), g(x)) differentiates both, so make f safe first, "
-            "f(where(c, x, 1.0)); see jaxmle.numerics for safe logarithms, roots and quotients."
-        )
-        return Blame("score", bad, who, words)
-    matrix = objective.evaluate(z).matrix
-    wrong = ~np.isfinite(matrix)
-    if wrong.any():
-        who = tuple(names[int(i)] for i in np.flatnonzero(wrong.any(axis=1)))
-        words = f"value and score are finite but second derivatives by {_list(who)} are not."
-        return Blame("Hessian", np.zeros(0, int), who, words)
-    return None
+    likelihood = objective.evaluate(z, penalised=False)
+    value_of_all = objective.evaluate(z)
+    if _finite(likelihood):
+        if _finite(value_of_all):
+            return None
+        who = _not_finite(value_of_all, names)
+        words = f"the log-density is finite, but the penalty, a prior or a derivative of it is not{_by(who)}."
+        return Blame("penalty", np.zeros(0, int), who, words)
+    kind = "score" if not np.isfinite(likelihood.gradient).all() else "Hessian"
+    wrong = ~np.isfinite(objective.scores(z))
+    bad, more = np.flatnonzero(wrong.any(axis=1)), ""
+    if not len(bad):  # finite in forward mode, or only the second derivatives are not
+        bad, complete = units_behind(objective, z)
+        more = "" if complete else " and others"
+    who = _not_finite(likelihood, names)
+    what = "its derivative" if kind == "score" else "its score are finite but its second derivative"
+    where = f", in {_where(unit, rows[bad])}{more}" if len(bad) else ""
+    words = (
+        f"the log-density {'is finite but' if kind == 'score' else 'and'} {what}{_by(who)} is not{where}. "
+        "Often this is a branch not taken: where(c, f(x), g(x)) differentiates both, so make f safe first, "
+        "f(where(c, x, 1.0)); see jaxmle.numerics for safe logarithms, roots and quotients."
+    )
+    return Blame(kind, bad, who, words)
+
+
+def _finite(evaluation: Evaluation) -> bool:
+    return bool(
+        np.isfinite(evaluation.value)
+        and np.isfinite(evaluation.gradient).all()
+        and np.isfinite(evaluation.matrix).all()
+    )
+
+
+def _not_finite(evaluation: Evaluation, names: Sequence[str]) -> tuple[str, ...]:
+    """The parameters by which the first derivative is not finite or, if all of these are, a second derivative."""
+    wrong = ~np.isfinite(evaluation.gradient)
+    if not wrong.any():
+        wrong = ~np.isfinite(np.diag(evaluation.matrix))
+    if not wrong.any():
+        wrong = (~np.isfinite(evaluation.matrix)).any(axis=1)
+    return tuple(name for name, w in zip(names, wrong) if w)
+
+
+def units_behind(objective: Objective, z: np.ndarray, most: int = 5) -> tuple[np.ndarray, bool]:
+    """Units without which the derivatives at `z` would be finite, at most `most`; and whether these are all.
+
+    A derivative that is not finite poisons the sum over units, and only the sum is at hand. So all units but some are
+    replaced by a good one, and the guilty are found by halving. None are named where units depend on each other.
+    """
+    if objective.likelihood.unit == "all" or objective.n_units > MOST_UNITS:
+        return np.zeros(0, int), False
+    found: list[int] = []
+    complete = True
+    for part in objective.parts:
+        suspects = np.arange(len(part.units))
+        trial = np.random.default_rng(0).permutation(suspects)[:20]
+        good = next((i for i in trial if _finite_with(objective, z, part, np.array([i]), i)), None)
+        if good is None:
+            found.extend(part.units[trial[:most]])
+            complete = False
+            continue
+        stack = [suspects]
+        while stack and len(found) <= most:
+            some = stack.pop()
+            if _finite_with(objective, z, part, some, good):
+                continue
+            if len(some) == 1:
+                found.append(int(part.units[some[0]]))
+            else:
+                stack += [some[len(some) // 2 :], some[: len(some) // 2]]
+    return np.sort(np.array(found[:most], dtype=int)), complete and len(found) <= most
+
+
+def _finite_with(objective: Objective, z: np.ndarray, part: Placed, some: np.ndarray, instead: int) -> bool:
+    """Whether value and derivatives are finite with the units at `some`, and the one at `instead` in place of others."""
+    shape = part.data["weights"].shape
+    chunk, row = (np.full(shape, where[instead]) for where in (part.chunk, part.row))
+    chunk[part.chunk[some], part.row[some]] = part.chunk[some]
+    row[part.chunk[some], part.row[some]] = part.row[some]
+
+    def picked(x: jax.Array) -> jax.Array:
+        new = np.moveaxis(np.moveaxis(jax.device_get(x), -1, 1)[chunk, row], 1, -1)
+        return jax.device_put(np.ascontiguousarray(new), x.sharding)
+
+    kept = ("weights", "count")
+    with runtime.x64():
+        data = {k: v if k in kept else jax.tree.map(picked, v) for k, v in part.data.items()}
+    return _finite(replace(objective, parts=(replace(part, data=data),)).evaluate(z, penalised=False))
 
 
 def _culprits(objective: Objective, z: np.ndarray, names: Sequence[str], bad: np.ndarray) -> tuple[str, ...]:
-    """Parameters of which a move of one unit, all others held, makes the bad terms finite (at most 30 are tried)."""
+    """Parameters of which a move by one or to zero, all others held, makes the bad terms finite; at most 30 are tried."""
     out = []
     for i in range(min(len(z), 30)):
-        for move in (1.0, -1.0):
+        for moved in (z[i] + 1.0, z[i] - 1.0, 0.0):
             trial = np.array(z)
-            trial[i] += move
+            trial[i] = moved
             with np.errstate(all="ignore"):
                 if np.isfinite(objective.terms(trial)[bad]).all():
                     out.append(names[i])
@@ -90,5 +167,10 @@ def _where(unit: str, rows: np.ndarray) -> str:
     return f"{unit} {shown}" + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
 
 
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(repr(n) for n in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def _by(names: Sequence[str]) -> str:
+    return f" by {_list(names)}" if names else ""
+
+
+def _list(names: Sequence[str], last: str = "and") -> str:
+    shown = [repr(n) for n in names[:5]] + ([f"{len(names) - 5} more"] if len(names) > 5 else [])
+    return f" {last} ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
