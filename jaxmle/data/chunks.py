@@ -152,11 +152,12 @@ def group_chunks(
 ) -> list[Chunks]:
     """Chunks whose unit is the group, bucketed by size so that a few long groups do not pad all the others.
 
-    Group lengths are padded to powers of two; a chunk has fewer groups the longer they are, so that it has about as
-    many rows as any other. Padded places repeat the group's last row and are false in `mask`.
+    Group lengths are padded to powers of two, at least to two so that differences are never empty; a chunk has fewer
+    groups the longer they are, so that it has about as many rows as any other. Padded places repeat the group's last
+    row and are false in `mask`.
     """
     lengths = np.array([len(m) for m in groups.members])
-    padded = np.where(lengths <= 1, 1, 1 << np.ceil(np.log2(np.maximum(lengths, 1))).astype(int))
+    padded = 1 << np.ceil(np.log2(np.maximum(lengths, 2))).astype(int)
     out = []
     for length in np.unique(padded):
         units = np.flatnonzero(padded == length)

@@ -37,17 +37,12 @@ class Design:
                 return Design((linear.terms,), matrix[:, None])
             _check_matrix(matrix, linear.terms, parameter)
             return Design(tuple(f"{linear.terms}{j}" for j in range(matrix.shape[1])), matrix)
-        names: list[str] = []
-        blocks: list[np.ndarray] = []
-        for term in linear.terms:
-            if term == CONSTANT:
-                names.append("Intercept")
-                blocks.append(np.ones((table.n_rows, 1)))
-                continue
-            part = Design.of(Linear(str(term)), table, parameter)
-            names.extend(part.names)
-            blocks.append(part.matrix)
-        return Design(tuple(names), np.concatenate(blocks, axis=1))
+        parts = {t: Design.of(Linear(t), table, parameter) for t in linear.terms if isinstance(t, str)}
+        kind = np.result_type(np.float32, *(p.matrix for p in parts.values())) if parts else np.dtype(np.float64)
+        one = Design(("Intercept",), np.ones((table.n_rows, 1), kind))
+        chosen = [one if term == CONSTANT else parts[str(term)] for term in linear.terms]
+        names = tuple(name for part in chosen for name in part.names)
+        return Design(names, np.concatenate([part.matrix for part in chosen], axis=1))
 
 
 def offset_of(linear: Linear, table: Table, parameter: str) -> np.ndarray | None:

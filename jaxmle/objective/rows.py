@@ -55,7 +55,7 @@ class Params(dict):
     """The parameters as a log-density sees them, on the natural scale; an unknown name lists the known ones."""
 
     def __missing__(self, name: str) -> Any:
-        raise ModelError(f"The log-density asks for parameter {name!r}.{did_you_mean(name, self)}")
+        raise ModelError(f"The model has no parameter {name!r}.{did_you_mean(name, self)}")
 
 
 def _flatten(mapping: Mapping[str, Any]) -> tuple[list[tuple[Any, Any]], tuple[str, ...]]:
@@ -194,12 +194,13 @@ def log_densities(program: Program, eta: jax.Array, dense: jax.Array, constants:
     if program.unit == "group":
         by_row = {k: jnp.moveaxis(v, -2, 0) for k, v in by_row.items()}  # (length, *shape, groups)
 
-    def one(by_row: dict, columns: dict, mask: Any) -> jax.Array:
+    def one(by_row: dict, columns: dict, mask: Any, _: Any) -> jax.Array:
         p = Params(natural | by_row)
         args = (p, Row(columns)) if program.unit == "row" else (p, Row(columns), mask)
         return scalar(program.log_density(*args))
 
-    return jax.vmap(one, in_axes=-1)(by_row, chunk["columns"], chunk["mask"])
+    # the weights say how many units there are, to a density that looks at no data as well
+    return jax.vmap(one, in_axes=-1)(by_row, chunk["columns"], chunk["mask"], chunk["weights"])
 
 
 def _terms_of_all(program: Program, natural: dict, by_row: dict, chunk: dict) -> jax.Array:

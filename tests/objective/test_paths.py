@@ -377,6 +377,42 @@ def test_columns_of_every_number_type(dtype: str):
     close(objective.value(objective.to_z(np.array([0.2, 0.3, 0.0]))), expected, 1e-12)
 
 
+@pytest.mark.parametrize(
+    ("terms", "expected"),
+    [
+        ([1, "single", "wide"], np.float32),
+        ([1, "single", "flag"], np.float32),
+        ([1, "single", "y"], np.float64),
+        ([1, "count"], np.float64),
+        (["flag"], bool),
+        ("single", np.float32),
+        ([1], np.float64),
+    ],
+)
+def test_designs_take_no_more_memory_than_their_columns(terms: Any, expected: type):
+    n = 9
+    columns = {
+        "y": np.zeros(n),
+        "single": np.ones(n, np.float32),
+        "wide": np.ones((n, 2), np.float32),
+        "flag": np.ones(n, bool),
+        "count": np.arange(n),
+    }
+    (design,) = build(
+        Model(density, {"loc": Linear(terms), "scale": Positive()}), Table.read(columns), weights=np.ones(n)
+    ).source.designs
+    assert design.matrix.dtype == expected
+
+
+def test_a_density_may_look_at_no_data():
+    model = Model(lambda p, row: -((p["a"] - 2.0) ** 2), {"a": Real()})
+    objective = build(model, Table.read({"y": np.zeros(5)}), weights=np.ones(5)).objective
+    e = objective.evaluate(np.zeros(1))
+    close(e.value, 20.0, 1e-15)
+    close(e.matrix, [[10.0]], 1e-15)
+    close(objective.scores(np.zeros(1)), np.full((5, 1), 4.0), 1e-15)
+
+
 def test_the_caller_may_write_to_the_data_afterwards():
     """On a CPU, JAX shares the memory of arrays that happen to be aligned."""
     for unit in ("row", "all"):
