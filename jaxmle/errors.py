@@ -21,8 +21,9 @@ class FitWarning(UserWarning):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of an error message about an unknown name: the closest known name, and all of them."""
     known = [str(k) for k in known]
-    close = difflib.get_close_matches(str(name), known, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    folded = {k.lower(): k for k in reversed(known)}
+    close = difflib.get_close_matches(str(name).lower(), folded, n=1)
+    hint = f" Did you mean {folded[close[0]]!r}?" if close else ""
     shown = ", ".join(repr(k) for k in known[:20]) + (", ..." if len(known) > 20 else "")
     return f"{hint} Known names: {shown or 'none'}."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -158,15 +159,21 @@ def _movable(objective: Objective, chosen: np.ndarray) -> list[tuple[int, str]]:
 
 def configured(method: Any, tol: float | None, max_steps: int | None, key: int) -> Any:
     """The solver with the settings that `fit` was given."""
-    if tol is not None and not (isinstance(tol, (int, float)) and tol > 0):
+    if tol is not None and not (_is(numbers.Real, tol) and 0 < tol < np.inf):
         raise ModelError(f"tol must be a positive number; got {tol!r}.")
-    if max_steps is not None and not (isinstance(max_steps, int) and max_steps > 0):
+    if max_steps is not None and not (_is(numbers.Integral, max_steps) and max_steps > 0):
         raise ModelError(f"max_steps must be a positive whole number; got {max_steps!r}.")
+    if not (_is(numbers.Integral, key) and key >= 0):
+        raise ModelError(f"key must be a whole number from 0 up; got {key!r}.")
     settings = {"tol": tol, "max_steps": max_steps, "key": key}
     known = {k: v for k, v in settings.items() if v is not None and hasattr(method, k)}
     if "key" in known and method.key != type(method).__dataclass_fields__["key"].default:
         known.pop("key")
     return replace(method, **known) if known else method
+
+
+def _is(kind: type, value: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool | np.bool_)
 
 
 def _weights(weights: Any, probability_weights: Any, table: Table) -> np.ndarray:

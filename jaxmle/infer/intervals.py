@@ -21,7 +21,7 @@ def wald_intervals(estimates: Estimates, level: float) -> tuple[np.ndarray, np.n
     Raises:
         ModelError: if `level` is not between 0 and 1.
     """
-    if not (isinstance(level, (int, float)) and 0 < level < 1):
+    if not (isinstance(level, (int, float, np.number)) and 0 < level < 1):
         raise ModelError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
     half = float(ndtri(0.5 + level / 2)) * estimates.std_errors
     low, high = estimates.values - half, estimates.values + half

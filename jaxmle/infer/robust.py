@@ -33,7 +33,7 @@ def covariance_of(
     """`estimates` with the covariance of the given kind, by the delta method through the exact Jacobian.
 
     Raises:
-        ModelError: for an unknown kind.
+        ModelError: for an unknown kind, and for data that are too few for it.
     """
     if kind == "default":
         kind = "sandwich" if sampling_weights or clusters is not None else "observed"
@@ -41,6 +41,10 @@ def covariance_of(
         raise ModelError(f"There is no covariance of kind {kind!r}.{did_you_mean(kind, KINDS)}")
     if clusters is not None and kind in ("observed", "opg"):
         raise ModelError(f"cluster= goes with a sandwich covariance, not with kind={kind!r}.")
+    if clusters is not None and clusters.max() == 0:
+        raise ModelError("cluster= has one cluster alone, whose scores sum to zero: a sandwich needs at least two.")
+    if kind == "HC1" and estimates.n_obs <= estimates.df:
+        raise ModelError(f"HC1 needs more observations ({estimates.n_obs:g}) than parameters ({estimates.df}).")
     k = len(estimates.names)
     if hessian is None or not usable(estimates):
         reason = estimates.certificate.reason or "no Hessian"

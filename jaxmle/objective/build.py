@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from ..data.design import Design, offset_of
 from ..data.tables import Table, check_finite
 from ..declare.linear import Linear
 from ..declare.model import Model
-from ..errors import DataError, FitWarning, ModelError
+from ..errors import DataError, FitWarning, ModelError, rows_in_words
 from .fixing import Fixing
 from .layout import Block, Layout
 from .objective import Objective
@@ -48,11 +49,15 @@ class Source:
         """Codes from zero, one per unit, of a column (by name) or of one label per row of the user's data.
 
         Raises:
-            DataError: for another length, or where the rows of one unit have different labels.
+            DataError: for another length, missing labels, or where the rows of one unit have different labels.
         """
-        column = np.asarray(table.column(labels, "cluster=") if isinstance(labels, str) else labels)
+        column = np.asarray(table.column(labels, "the argument cluster") if isinstance(labels, str) else labels)
         if column.shape != (table.n_rows,):
             raise DataError(f"cluster= needs one label per row, shape ({table.n_rows},); got shape {column.shape}.")
+        labelled = check_finite({"cluster": column[self.rows]}, "drop", "the argument cluster")
+        if labelled is not None:
+            lost = rows_in_words(self.rows[~labelled])
+            raise DataError(f"cluster= has missing labels in {lost}: every row of the fit needs one.")
         codes = np.unique(column[self.rows], return_inverse=True)[1].reshape(-1)
         if self.groups is None:
             return codes
@@ -151,8 +156,9 @@ def explained(what: str) -> Iterator[None]:
     except jax.errors.ConcretizationTypeError as error:
         why = "it needs a value as a Python number (float(...), int(...), range(...)); keep it a jax.numpy expression"
         raise _unusable(what, why) from error
-    except (TypeError, ValueError) as error:
-        first = str(error).strip().split("\n")[0]
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
+        first = str(error).strip().split("\n")[0].rstrip(".")
+        first = re.sub(r"\w*Tracer|ShapedArray", "Array", first)  # what the user calls it
         raise _unusable(what, f"{type(error).__name__}: {first}") from error
 
 
@@ -177,8 +183,9 @@ def read_source(model: Model, table: Table, weights: np.ndarray, missing: str) -
     # rows of weight zero are left out and may hold anything, unless the density sees all rows, each with its neighbours
     keep = np.ones(len(weights), bool) if model.unit_kind == "all" else weights > 0
     linear = {f"offset of {k}": v for k, v in offsets.items()}
-    for terms, (_, design) in designs.items():
-        linear[terms if isinstance(terms, str) else ", ".join(map(str, terms))] = design.matrix
+    for terms in designs:
+        names = (terms,) if isinstance(terms, str) else terms
+        linear |= {name: table.numeric(name) for name in names if isinstance(name, str)}
     if model.unit_kind == "group":
         linear[model.unit] = _group_labels(table, model.unit)
     everything = columns | linear

@@ -51,6 +51,7 @@ class Fixing:
             if block.name in self.coefficients:
                 u[block.start : block.stop] = self.coefficients[block.name].reshape(-1)
                 held[block.start : block.stop] = True
+        _check_entries(layout, self.entries, "fixed")
         _set_entries(layout, self.entries, u, "fixed")
         for position in _positions(layout, self.entries, "fixed").values():
             held[position] = True
@@ -80,9 +81,10 @@ def start_vector(model: Model, layout: Layout, start: Mapping[str, Any] | None) 
             u[block.start : block.stop] = values.reshape(-1)
         else:
             dense[block.name] = parameter.default() if value is None else parameter.check(value, block.name)
-    _put(layout, dense, u)
     held = {name for name, _ in layout.constants}
     entries = {k: v for k, v in start.items() if k not in names and k not in held}
+    _check_entries(layout, entries, "start")
+    _put(layout, dense, u)
     _set_entries(layout, entries, u, "start")
     for position in _positions(layout, entries, "start").values():
         chosen[position] = True
@@ -126,13 +128,23 @@ def _positions(layout: Layout, entries: Mapping[str, Any], role: str) -> dict[st
     return {name: where[name] for name in entries}
 
 
-def _set_entries(layout: Layout, entries: Mapping[str, Any], u: np.ndarray, role: str) -> None:
-    """Put single coefficients, given on the natural scale, into the flat vector."""
+def _check_entries(layout: Layout, entries: Mapping[str, Any], role: str) -> None:
+    """Refuse, before anything is computed, single entries that do not exist or have no legal value."""
     for name, position in _positions(layout, entries, role).items():
         block = next(b for b in layout.blocks if b.start <= position < b.stop)
         value = entries[name]
         if not isinstance(value, (int, float, np.number)) or isinstance(value, bool) or not np.isfinite(value):
             raise ModelError(f"{role}: {name!r} must be a finite number; got {value!r}.")
+        low, high = block.bounds()[position - block.start]
+        if not low < value < high:
+            raise ModelError(f"{role}: {name!r} is {float(value)!r}; expected a number between {low:g} and {high:g}.")
+
+
+def _set_entries(layout: Layout, entries: Mapping[str, Any], u: np.ndarray, role: str) -> None:
+    """Put single coefficients, given on the natural scale, into the flat vector."""
+    for name, position in _positions(layout, entries, role).items():
+        block = next(b for b in layout.blocks if b.start <= position < b.stop)
+        value = entries[name]
         if block.is_linear:
             u[position] = float(value)
             continue
