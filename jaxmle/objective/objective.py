@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from .. import runtime
+from ..errors import ModelError
 from . import passes
 from .layout import Layout, naturalise
 from .passes import Evaluation
@@ -108,7 +109,14 @@ class Objective:
     # --- passes -------------------------------------------------------------------------------------------------------
 
     def _run(self, f: Callable, *args: Any) -> Any:
-        out, compile_seconds, run_seconds = runtime.call(f, *args)
+        try:
+            out, compile_seconds, run_seconds = runtime.call(f, *args)
+        except NotImplementedError as error:
+            what = str(error).strip().split("\n")[0].rstrip(".")
+            raise ModelError(
+                f"The log-density cannot be differentiated twice: {what}. JAX lacks a derivative of a function that it "
+                "uses (the incomplete gamma and beta functions by their shapes, for example): write it another way."
+            ) from error
         self.tally.compile_seconds += compile_seconds
         self.tally.pass_seconds += run_seconds
         return out
