@@ -17,7 +17,7 @@ from .errors import ModelError
 from .infer.certificate import Certificate
 from .infer.estimates import Estimates
 from .infer.intervals import wald_intervals
-from .infer.robust import covariance_of
+from .infer.robust import check_kind, covariance_of
 from .infer.stored import read, write
 from .objective.build import Source
 from .objective.objective import Objective
@@ -79,7 +79,8 @@ class Fit:
 
     def _covaried(self, kind: str, cluster: Any) -> Estimates:
         if self.session is None:
-            raise ModelError(f"{kind} covariance needs the data, which a loaded fit does not have; fit again.")
+            what = "A covariance by cluster" if kind == "default" else f"The covariance {kind!r}"
+            raise ModelError(f"{what} needs the data, which a loaded fit does not have; fit again.")
         s = self.session
         return covariance_of(
             self.estimates, s.objective, s.z, s.hessian, kind, self._clusters(cluster), s.sampling_weights
@@ -107,7 +108,10 @@ class Fit:
         Raises:
             ModelError: for an unknown kind.
         """
-        if kind == "default" and cluster is None:
+        if kind != "default":
+            check_kind(kind)
+        saved = self.session is None and kind == self.estimates.covariance_kind
+        if (kind == "default" or saved) and cluster is None:
             return self._with_covariance.covariance.copy()
         return self._covaried(kind, cluster).covariance
 
@@ -280,5 +284,13 @@ def load(path: str | Path, model: Model | None = None) -> Fit:
 
     Raises:
         DataError: if the file is not a saved fit, or of a later format.
+        ModelError: if the model is not the one that was fitted.
     """
-    return Fit(read(path), model=model)
+    estimates = read(path)
+    if model is not None:
+        if not isinstance(model, Model):
+            raise ModelError(f"model must be the jm.Model that was fitted; got {model!r}.")
+        if set(model.params) != set(estimates.params):
+            fitted, given = (", ".join(map(repr, names)) for names in (estimates.params, model.params))
+            raise ModelError(f"{path} is a fit of the parameters {fitted}, but the model has {given}.")
+    return Fit(estimates, model=model)

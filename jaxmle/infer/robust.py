@@ -37,8 +37,7 @@ def covariance_of(
     """
     if kind == "default":
         kind = "sandwich" if sampling_weights or clusters is not None else "observed"
-    if kind not in KINDS:
-        raise ModelError(f"There is no covariance of kind {kind!r}.{did_you_mean(kind, KINDS)}")
+    check_kind(kind)
     if clusters is not None and kind in ("observed", "opg"):
         raise ModelError(f"cluster= goes with a sandwich covariance, not with kind={kind!r}.")
     if clusters is not None and clusters.max() == 0:
@@ -79,6 +78,12 @@ def covariance_of(
         withheld.setdefault(estimates.names[i], "the information matrix is not positive definite")
         covariance[i, :] = covariance[:, i] = np.nan
     return replace(estimates, covariance=covariance, covariance_kind=kind, withheld=withheld)
+
+
+def check_kind(kind: str) -> None:
+    """Raises `ModelError` for a kind of covariance that does not exist."""
+    if kind not in KINDS:
+        raise ModelError(f"There is no covariance of kind {kind!r}.{did_you_mean(kind, KINDS)}")
 
 
 def _swept_along(objective: Objective, in_z: np.ndarray, directions: tuple[Direction, ...]) -> np.ndarray:

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ _TYPES = {c.__name__: c for c in (Estimates, Certificate, DerivativeCheck, Direc
 def write(estimates: Estimates, path: str | Path) -> None:
     """Write to a temporary file beside `path`, flush it to the disk, and put it in place in one move."""
     path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path} is a directory: name a file in it.")
     arrays: dict[str, np.ndarray] = {}
     tree = _encode(estimates, arrays)
     text = np.frombuffer(json.dumps({"format": FORMAT, "fit": tree}).encode(), dtype=np.uint8)
@@ -39,6 +42,7 @@ def write(estimates: Estimates, path: str | Path) -> None:
             np.savez_compressed(file, **{"json": text, **arrays})  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(temporary, _ordinary_mode())
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
@@ -47,15 +51,25 @@ def write(estimates: Estimates, path: str | Path) -> None:
 
 def read(path: str | Path) -> Estimates:
     """The estimates that `write` wrote; raises `DataError` if the file is none of ours, or of a later format."""
+    if Path(path).is_dir():
+        raise DataError(f"{path} is a directory: name a file in it.")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # opened here: where the archive is damaged, NumPy leaves a file that it has opened to the garbage collector
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             content = json.loads(bytes(file["json"]).decode())
             arrays = {name: file[name] for name in file.files if name != "json"}
-    except (KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{path} is not a fit saved by jaxmle.") from error
-    if content.get("format") != FORMAT:
-        raise DataError(f"{path} has format {content.get('format')}, which this version cannot read; upgrade jaxmle.")
-    return _decode(content["fit"], arrays)
+        if content["format"] == FORMAT:
+            return _decode(content["fit"], arrays)
+    except (LookupError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise DataError(f"{path} is not a fit saved by jaxmle, or is damaged.") from error
+    raise DataError(f"{path} has format {content['format']}, which this version cannot read; upgrade jaxmle.")
+
+
+def _ordinary_mode() -> int:
+    """The permissions of a new file of the user's: those of a temporary file let nobody else read."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def _encode(x: Any, arrays: dict[str, np.ndarray]) -> Any:
@@ -65,7 +79,7 @@ def _encode(x: Any, arrays: dict[str, np.ndarray]) -> Any:
         return x
     if isinstance(x, (np.ndarray, jax.Array)):
         name = f"a{len(arrays)}"
-        arrays[name] = np.ascontiguousarray(x)
+        arrays[name] = np.asarray(x, order="C")
         return {"array": name}
     if type(x).__name__ in _TYPES:
         fields = {f.name: _encode(getattr(x, f.name), arrays) for f in dataclasses.fields(x)}
