@@ -1,0 +1,1 @@
+"""Benchmarks of jaxmle against its peers: `python -m benchmarks`."""

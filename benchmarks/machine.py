@@ -1,0 +1,46 @@
+"""What the numbers were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from .peers.tmb_ import tmb_version
+
+
+def cpu_model() -> str:
+    """The processor's name."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """Cores, processor, load and versions."""
+    versions = {"python": platform.python_version(), "TMB": tmb_version() or "not installed"}
+    for name in ("jaxmle", "jax", "jaxlib", "numpy", "scipy", "statsmodels"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "processor": cpu_model(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "system": f"{platform.system()} {platform.machine()}",
+        "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "versions": versions,
+    }
+
+
+def in_words(info: dict[str, Any]) -> str:
+    """The same in two lines."""
+    versions = ", ".join(f"{name} {value}" for name, value in info["versions"].items())
+    return (
+        f"{info['processor']}, {info['cores']} cores, {info['threads']} threads per tool, {info['system']}, load average "
+        f"{info['load_before']} before and {info.get('load_after', '?')} after.\n{versions}."
+    )
