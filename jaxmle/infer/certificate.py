@@ -49,6 +49,7 @@ REMEDIES = {
     "the parameters where it is by their domains, or start elsewhere: start={...}.",
     "max_steps": "Raise max_steps, or start closer: start={...}.",
     "interrupted": "Continue from here: start=fit.params.",
+    "unfinished": "Go on from here with a solver that does: solver='newton' or 'lbfgs', start=fit.params.",
     "not_converged": "Try other start values or several, solver=MultiStart(), and look at the rows of the worst "
     "log-density.",
     "not_proved": "Accept the estimates without standard errors, or take fewer parameters.",

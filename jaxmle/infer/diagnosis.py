@@ -10,7 +10,7 @@ import numpy as np
 from ..objective.objective import Objective
 from ..objective.passes import Evaluation
 from ..solve.quadratic import Quadratic
-from ..solve.solver import INTERRUPTED, MAX_STEPS, Solution
+from ..solve.solver import DONE, INTERRUPTED, MAX_STEPS, Solution
 from .blame import Context, find_blame
 from .covariance import complement
 from .derivatives import DerivativeCheck, jitter
@@ -248,6 +248,8 @@ def _early(case: Case) -> Finding:
     if solution.stop == MAX_STEPS:
         steps = f"{solution.n_steps} step{'s' * (solution.n_steps != 1)}"
         return Finding("max_steps", f"The search ended after {steps}, {where}.")
+    if solution.stop == DONE:
+        return Finding("unfinished", f"The search ended as its settings say, {where}: it makes no claim of an optimum.")
     return Finding("not_converged", f"No step improves the log-likelihood any more, yet the search ended {where}.")
 
 

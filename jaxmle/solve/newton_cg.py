@@ -104,7 +104,7 @@ class NewtonCG(Solver):
     """
 
     tol: float = 1e-9
-    max_steps: int = 200
+    max_steps: int = 1000
 
     def init(self, objective: Function, z: np.ndarray) -> NewtonCGState:
         evaluation = objective.evaluate(z, "gradient")

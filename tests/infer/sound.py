@@ -179,7 +179,8 @@ def simulate_curve(rng, n):
 
 
 SOUND = [
-    Sound("normal", jm.Model(heteroskedastic, {"mu": jm.Real(), "s": jm.Positive()}), with_x(lambda g, x, n: 1e4 + 3 * g.normal(size=n))),
+    Sound("normal", jm.Model(heteroskedastic, {"mu": jm.Real(),
+          "s": jm.Positive()}), with_x(lambda g, x, n: 1e4 + 3 * g.normal(size=n))),
     Sound("heteroskedastic", jm.Model(heteroskedastic, {"mu": LINE, "s": LOG_LINE}),
           with_x(lambda g, x, n: line(x) + np.exp(0.2 + 0.3 * x) * g.normal(size=n))),
     Sound("poisson", jm.Model(poisson, {"rate": LOG_LINE}), with_x(lambda g, x, n: g.poisson(np.exp(line(x))))),
@@ -198,14 +199,16 @@ SOUND = [
           with_x(lambda g, x, n: np.digitize(line(x) + g.logistic(size=n), [-0.5, 1.0]))),
     Sound("zero-inflated", jm.Model(zero_inflated, {"rate": LOG_LINE, "extra": jm.UnitInterval()}), simulate_inflated),
     # a mixture has other optima, at one component: it is started between its components
-    Sound("mixture", jm.Model(mixture, {"m": jm.Ordered(2, start=[-1, 1]), "s": jm.Positive(start=1), "share": jm.UnitInterval(start=0.5)}),
+    Sound("mixture", jm.Model(mixture, {"m": jm.Ordered(2, start=[-1, 1]),
+          "s": jm.Positive(start=1), "share": jm.UnitInterval(start=0.5)}),
           lambda g, n: {"y": np.where(g.uniform(size=n) < 0.4, -2.0, 2.0) + g.normal(size=n)}),
     Sound("softmax", jm.Model(softmax, {"eta": jm.Linear([1, "x"], shape=(2,))}),
           with_x(lambda g, x, n: np.argmax(np.stack([0 * x, line(x), -x]) + g.gumbel(size=(3, n)), axis=0))),
     Sound("two normals", jm.Model(two_normals, {"mean": jm.Real(shape=(2,)), "cov": jm.Covariance(2)}),
           lambda g, n: {"y": g.multivariate_normal([1.0, -2.0], [[2.0, 0.7], [0.7, 1.0]], size=n)}),
     Sound("shares", jm.Model(shares, {"share": jm.Simplex(3)}), lambda g, n: {"y": g.choice(3, p=[0.2, 0.5, 0.3], size=n)}),
-    Sound("autoregression", jm.Model(autoregression, {"mu": jm.Real(), "rho": jm.Interval(-1, 1), "s": jm.Positive()}, unit="all"),
+    Sound("autoregression", jm.Model(autoregression, {"mu": jm.Real(),
+          "rho": jm.Interval(-1, 1), "s": jm.Positive()}, unit="all"),
           simulate_series),
     Sound("panel", jm.Model(panel, {"mu": LINE, "s": jm.Positive(), "u": jm.Positive()}, unit="g"), simulate_panel),
     Sound("saturation", jm.Model(curve, {"top": jm.Real(), "speed": jm.Positive(), "s": jm.Positive()}), simulate_curve),
