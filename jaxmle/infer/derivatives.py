@@ -9,11 +9,11 @@ import numpy as np
 from ..objective.objective import Objective
 from ..solve.quadratic import Quadratic
 
-STEPS = (1e-3, 1e-5, 1e-7, 1e-9)
+STEPS = (1e-3, 1e-5, 1e-7, 1e-9, 1e-2, 1e-1)
 """Lengths of the difference, in standard errors of the data at hand: a mismatch must persist at all of them.
 
 A smooth function agrees at the shorter lengths, one that is computed with rounding errors at the longer ones. At a kink
-the Hessian disagrees at every length, the more the shorter it is.
+the Hessian disagrees at every length, the more the shorter it is. Most functions agree at the first.
 """
 
 LONG_STEPS = (0.1, 1.0, 3.0)

@@ -67,39 +67,43 @@ def follow(
     It must not rise on the way out, and must rise on the way back: where neither happens it is flat, which is another
     finding. On the way out it may cease to be finite or drown in rounding errors; then the way back must tell.
     """
+    lengths = LENGTHS
+    if slack > SLACK:  # rounding errors already: they grow towards the limit, and only the first stretch can be judged
+        outer, inner = (_noise(objective, z + t * step) for t in (LENGTHS[2], -LENGTHS[2]))
+        if outer > 3 * inner:
+            lengths, slack = LENGTHS[:3], max(slack, 30 * outer)
     out, back = [value], [value]
-    for t in LENGTHS:
+    for t in lengths:
         v = objective.evaluate(z + t * step).value
         if not np.isfinite(v):
             break
         if v > min(out) + slack:
-            if _is_noise(objective, z + t * step, v - min(out)):
+            if v - min(out) <= 30 * _noise(objective, z + t * step):
                 break
             return None
         out.append(v)
     rises = []
-    for t in LENGTHS:
+    for t in (*LENGTHS, 64.0):  # a search may have gone far
         v = objective.evaluate(z - t * step).value
-        rises.append(np.isposinf(v) or (v > value + 3 * slack and not _is_noise(objective, z - t * step, v - value)))
+        rises.append(np.isposinf(v) or (v > value + 3 * slack and v - value > 30 * _noise(objective, z - t * step)))
         back.append(v)
     if not any(rises):
         return None
     if len(out) >= 4:
         gains = -np.diff(out)
-        return "unlimited" if gains[-1] > 0.5 and gains[-1] > 0.9 * gains[0] else "limit"
+        return "unlimited" if gains[-1] > max(0.5, slack) and gains[-1] > 0.9 * gains[0] else "limit"
     steepness = (back[4] - back[3]) / (LENGTHS[3] - LENGTHS[2])
     if steepness > 0.5 and abs(slope / steepness + 1) < 0.2:  # no less steep here than far back
         return "unlimited"
     return "limit" if not any(rises[:3]) else None
 
 
-def _is_noise(objective: Objective, z: np.ndarray, difference: float) -> bool:
-    """Whether a difference of values at `z` is no more than rounding errors there."""
+def _noise(objective: Objective, z: np.ndarray) -> float:
+    """Rounding errors of the value at `z`; none where they cannot be told."""
     here = objective.evaluate(z)
     if not (np.isfinite(here.value) and np.isfinite(here.matrix).all()):
-        return False
-    noise, _ = jitter(objective, z, Quadratic.of(here.gradient, here.matrix))
-    return bool(difference <= 30 * noise * max(abs(here.value), 1.0))
+        return 0.0
+    return jitter(objective, z, Quadratic.of(here.gradient, here.matrix))[0] * max(abs(here.value), 1.0)
 
 
 def _candidates(
