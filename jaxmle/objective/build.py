@@ -58,7 +58,8 @@ class Source:
         if labelled is not None:
             lost = rows_in_words(self.rows[~labelled])
             raise DataError(f"cluster= has missing labels in {lost}: every row of the fit needs one.")
-        codes = np.unique(column[self.rows], return_inverse=True)[1].reshape(-1)
+        number: dict[Any, int] = {}  # not by sorting: labels of several types have no order
+        codes = np.array([number.setdefault(label, len(number)) for label in column[self.rows].tolist()])
         if self.groups is None:
             return codes
         if any(np.ptp(codes[m]) for m in self.groups.members):
@@ -339,7 +340,9 @@ def build(
     """
     if precision not in ("float64", "float32"):
         raise ModelError(f"precision must be 'float64' or 'float32'; got {precision!r}.")
-    if chunk_rows is not None and (isinstance(chunk_rows, bool) or not isinstance(chunk_rows, int) or chunk_rows < 1):
+    if chunk_rows is not None and (
+        isinstance(chunk_rows, bool) or not isinstance(chunk_rows, int | np.integer) or chunk_rows < 1
+    ):
         raise ModelError(f"chunk_rows must be a whole number of at least 1, or None; got {chunk_rows!r}.")
     if penalty is not None and not callable(penalty):
         raise ModelError(f"penalty must be a function of the parameters that returns a number; got {penalty!r}.")

@@ -171,7 +171,15 @@ def test_robust_covariances_are_those_made_by_hand_in_numpy(poisson):
         np.testing.assert_allclose(poisson.covariance(kind), expected, rtol=1e-6, atol=1e-9, err_msg=kind)
 
 
-@pytest.mark.parametrize("cluster", ["group", DATA["group"], np.array([f"firm {g}" for g in DATA["group"]])])
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        "group",
+        DATA["group"],
+        np.array([f"firm {g}" for g in DATA["group"]]),
+        np.array([str(g) if g % 2 else int(g) for g in DATA["group"]], object),
+    ],
+)
 @pytest.mark.parametrize("kind", ["default", "sandwich", "HC1"])
 def test_clusters_are_a_column_or_an_array_of_any_labels(cluster, kind, poisson):
     """Liang and Zeger (1986); HC1 with G/(G − 1)·(n − 1)/(n − k), as Stata's vce(cluster)."""
