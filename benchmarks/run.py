@@ -56,7 +56,7 @@ def measure(tool: str, case_name: str, data: Path, folder: Path, threads: int, l
     outcome = Outcome(tool)
     spec = dict(tool=tool, case=case_name, data=str(data), folder=str(folder), threads=threads, repeats=repeats)
     deadline = time.time() + limit
-    for line in _process(spec | {"budget": limit / 4}, outcome, deadline):
+    for line in _process(spec | {"budget": min(20.0, limit / 4)}, outcome, deadline):
         _record(outcome, line)
     if outcome.notes.get("seconds"):
         later = sorted(outcome.notes["seconds"][1:])
