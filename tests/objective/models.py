@@ -119,6 +119,23 @@ class Case:
         return jax.vmap(lambda p, row: self.log_density(common | p, row))(by_row, {k: data[k] for k in self.columns})
 
 
+def close(got: Any, expected: Any, tolerance: float = 1e-9) -> None:
+    """Equal but for `tolerance` of the largest entry."""
+    expected = np.asarray(expected)
+    assert np.shape(got) == expected.shape
+    np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance * max(np.abs(expected).max(initial=0.0), 1e-3))
+
+
+def point(seed: int, objective: Objective) -> np.ndarray:
+    return 0.3 * np.random.default_rng(seed).normal(size=objective.size)
+
+
+def at(objective: Objective, z: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Value, gradient and Hessian."""
+    e = objective.evaluate(z)
+    return np.array(e.value), e.gradient, e.matrix
+
+
 @dataclass(frozen=True)
 class Truth:
     """What the passes must give in `z`: value, gradient and Hessian of the negative log-likelihood, terms and scores."""

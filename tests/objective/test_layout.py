@@ -18,7 +18,7 @@ from jaxmle.objective.fixing import start_vector
 from jaxmle.objective.objective import Objective
 
 from ..registry import DOMAINS
-from .test_paths import close
+from .models import close
 
 N = 6
 DATA = {

@@ -20,7 +20,7 @@ from jaxmle.objective.placement import Placement
 from jaxmle.runtime import MAX_KERNEL_ROWS
 
 from ..conftest import SHARED
-from .test_paths import close
+from .models import close
 
 SIZES = (1, 70, 2, 3, 4, 1, 17, 2, 4, 31, 66, 1)
 """Rows of each group, in the order of the keys below."""
@@ -51,8 +51,7 @@ def ragged(seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
     codes = rng.permutation(np.repeat(np.arange(len(SIZES)), SIZES))
     n = len(codes)
     data = {"y": rng.normal(size=n), "x": rng.normal(size=n), "known": rng.normal(size=n), "town": KEYS[codes]}
-    first = np.unique(codes, return_index=True)[1]
-    rank = np.argsort(np.argsort(first))
+    rank = np.argsort(np.argsort(np.unique(codes, return_index=True)[1]))
     return data, rank[codes]
 
 
