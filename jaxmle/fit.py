@@ -24,14 +24,18 @@ from .objective.fixing import start_vector
 from .objective.objective import Objective
 from .report.progress import Reporter
 from .result import Fit, Session
-from .solve.choose import resolve
-from .solve.solver import FAILED, Progress, Solution
+from .solve.choose import NEWTON_SIZE, resolve
+from .solve.newton import Newton
+from .solve.solver import FAILED, INTERRUPTED, Progress, Solution
 from .solve.start import search_start
 
 BAD_START = (
     "A fit needs a start at which every row has a positive density and finite derivatives: give one with "
     "start={...} or in the declarations, or mend the density or those rows."
 )
+
+SINGLE_TOL = 1e-3
+"""The log-likelihood that a search in float32 leaves to the steps in float64 that finish it: its values hold no more."""
 
 
 def fit(
@@ -70,7 +74,8 @@ def fit(
         max_steps: the most steps of the solver.
         missing: "raise", "drop" (rows with missing values, and say how many) or "allow" (the density handles NaN).
         chunk_rows: rows (or groups) in one compiled kernel, at most 8,192; default chosen.
-        precision: "float64", or "float32" for the rows' computations with sums in float64.
+        precision: "float64", or "float32": the search computes rows in float32 with sums in float64, and its last steps
+            and the certificate are in float64.
         progress: show progress of fits that take over a second; default: in a terminal only. False is silent.
         callback: called after each step with a `Progress`; raise KeyboardInterrupt in it to stop there.
         key: seed of whatever is random (several starts, minibatches, directions of the derivative check).
@@ -100,24 +105,41 @@ def fit(
     )
     objective = built.objective
     method, why = resolve(solver, objective.size)
-    method = configured(method, tol, max_steps, key)
+    method = configured(method, max(tol or 0.0, SINGLE_TOL) if precision == "float32" else tol, max_steps, key)
     context = Context(entry_names(objective), row_labels(built), "row" if model.unit == "all" else model.unit)
     z, at_start = begin(model, objective, start, method)
     with Reporter(progress, method, objective) as reporter:
-        solution = method.minimise(objective, z, _both(reporter.watch, callback))
+        watch = _both(reporter.watch, callback)
+        solution = method.minimise(objective, z, watch)
+        if precision == "float32" and solution.stop not in (FAILED, INTERRUPTED):
+            objective, solution = finish_in_double(objective, solution, method, tol, watch)
     if solution.stop == FAILED:
         blame = find_blame(objective, solution.z, context.names, context.rows, context.unit)
         raise ModelError(
             f"At the start values, {blame.words if blame else 'the log-likelihood is not finite.'} {BAD_START}"
         )
     certificate, hessian = certify(objective, solution, context, at_start)
-    estimates = _estimates(model, table, built, solution, certificate, why, probability_weights is not None)
+    estimates = _estimates(model, table, built, objective, solution, certificate, why, probability_weights is not None)
     session = Session(table, objective, built.source, solution.z, hessian, probability_weights is not None)
     if not certificate.proved:
         warnings.warn(f"{certificate.reason} {certificate.remedy}", FitWarning, stacklevel=2)
     for caution in certificate.cautions:
         warnings.warn(caution, FitWarning, stacklevel=2)
     return Fit(estimates, session, model)
+
+
+def finish_in_double(
+    objective: Objective, solution: Solution, method: Any, tol: float | None, watch: Callable | None
+) -> tuple[Objective, Solution]:
+    """Go on in float64 from where a search in float32 ended: one or two steps, and an optimum that can be proved."""
+    double = objective.in_double()
+    last = Newton() if objective.size <= NEWTON_SIZE else method
+    last = last if tol is None else replace(last, tol=tol)
+    end = last.minimise(double, solution.z, watch)
+    n_steps, seconds = solution.n_steps + end.n_steps, solution.seconds + end.seconds
+    notes = (*solution.notes, "searched in float32, finished in float64")
+    kept = {"solver": solution.solver, "optima": solution.optima, "notes": notes}
+    return double, replace(end, n_steps=n_steps, seconds=seconds, **kept)
 
 
 def begin(model: Model, objective: Objective, start: Mapping[str, Any] | None, method: Any) -> tuple[np.ndarray, Any]:
@@ -129,7 +151,7 @@ def begin(model: Model, objective: Objective, start: Mapping[str, Any] | None, m
     movable = _movable(objective, chosen)
     if movable:
         z = search_start(objective.glimpse(), z, movable, needs)
-    at_start = check_derivatives(objective, z) if objective.size <= 500 else None
+    at_start = check_derivatives(objective.in_double(), z) if objective.size <= 500 else None
     return z, at_start
 
 
@@ -216,12 +238,12 @@ def _estimates(
     model: Model,
     table: Table,
     built: Built,
+    objective: Objective,
     solution: Solution,
     certificate: Certificate,
     why: str,
     sampling: bool,
 ) -> Estimates:
-    objective = built.objective
     layout = objective.layout
     params, reported = objective.natural(solution.z)
     index = reported_index(objective)
@@ -229,11 +251,8 @@ def _estimates(
     bounds = np.array(layout.bounds()).reshape(-1, 2)
     names = tuple(labels[i] for i in index)
     free = set(names)
-    log_likelihood = (
-        -objective.evaluate(solution.z, "value", penalised=False).value
-        if objective.program.penalties
-        else -solution.value
-    )
+    penalised = bool(objective.program.penalties)
+    likelihood = lambda z, value: -(objective.evaluate(z, "value", penalised=False).value if penalised else value)
     tally = objective.tally
     return Estimates(
         title=model.title,
@@ -249,7 +268,7 @@ def _estimates(
         group_links={b.name: b.parameter.link.name for b in layout.linears if isinstance(b.parameter, Linear)},
         params=params,
         fixed=tuple(n for n, _ in layout.constants) + tuple(lab for lab in labels if lab not in free),
-        log_likelihood=float(log_likelihood),
+        log_likelihood=float(likelihood(solution.z, solution.value)),
         n_obs=float(built.source.n_units if sampling else built.weights.sum()),
         n_rows=len(built.source.rows),
         df=objective.size,
@@ -260,7 +279,8 @@ def _estimates(
         compile_seconds=tally.compile_seconds,
         run_seconds=tally.pass_seconds,
         optima=tuple(
-            (-v, dict(zip(names, np.asarray(objective.natural(z)[1])[index].tolist()))) for v, z in solution.optima
+            (likelihood(z, v), dict(zip(names, np.asarray(objective.natural(z)[1])[index].tolist())))
+            for v, z in solution.optima
         ),
         notes=solution.notes
         + ((f"{built.source.n_dropped:,} rows with missing values were dropped",) if built.source.n_dropped else ()),

@@ -97,6 +97,10 @@ class Objective:
         parts = tuple(replace(p, data=p.data | {"count": first(p.data["count"])}) for p in self.parts)
         return replace(self, parts=parts)
 
+    def in_double(self) -> Objective:
+        """The same objective with rows computed in float64: what a proof needs, whatever the search made do with."""
+        return replace(self, program=replace(self.program, precision="float64"))
+
     @property
     def can_sample(self) -> str | None:
         """Why a sample of units cannot stand for all of them, or None if it can."""
