@@ -69,6 +69,8 @@ def measure(tool: str, case_name: str, data: Path, folder: Path, threads: int, l
         for line in _process(spec | {"repeats": 1, "budget": 0}, again, deadline):
             _record(again, line)
         outcome.cached, outcome.cached_fresh = again.cold, again.fresh
+        if again.status != "ok":
+            outcome.status = f"with a filled cache: {again.status}"
     return outcome
 
 
