@@ -80,7 +80,7 @@ class Minibatch(Solver):
                 if not (np.isfinite(value) and np.isfinite(gradient).all()):
                     note = f"a batch of epoch {epoch} gave a value or gradient that is not finite: take smaller steps"
                     return replace(state, stop=STALLED, notes=(*state.notes, note))
-                z, memory = jax.device_get(_update(self.optimiser, z, memory, value, gradient))
+                z, memory = jax.device_get(runtime.call(_update, self.optimiser, z, memory, value, gradient)[0])
         value = objective.evaluate(z, "value").value
         improved = state.value - value
         state = replace(state, current=z, memory=memory, epoch=epoch)
