@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from ..errors import ModelError
-from ..runtime import x64
+from .. import runtime
 from .solver import DONE, FAILED, RUNNING, STALLED, Solver, State
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Minibatch(Solver):
         if why is not None:
             raise ModelError(f"Minibatch needs units that can be sampled, but {why}. Use LBFGS() or Newton().")
         value = objective.evaluate(z, "value").value
-        with x64():
+        with runtime.x64():
             memory = jax.device_get(self.optimiser.init(z))
         return MinibatchState(z, value, current=z, memory=memory, stop=RUNNING if np.isfinite(value) else FAILED)
 
@@ -74,13 +74,12 @@ class Minibatch(Solver):
         """One epoch."""
         epoch = state.epoch + 1
         z, memory = state.current, state.memory
-        with x64():
-            for chosen in batches(objective.n_units, self.batch, self.key, epoch):
-                value, gradient = objective.sample(z, chosen)
-                if not (np.isfinite(value) and np.isfinite(gradient).all()):
-                    note = f"a batch of epoch {epoch} gave a value or gradient that is not finite: take smaller steps"
-                    return replace(state, stop=STALLED, notes=(*state.notes, note))
-                z, memory = jax.device_get(runtime.call(_update, self.optimiser, z, memory, value, gradient)[0])
+        for chosen in batches(objective.n_units, self.batch, self.key, epoch):
+            value, gradient = objective.sample(z, chosen)
+            if not (np.isfinite(value) and np.isfinite(gradient).all()):
+                note = f"a batch of epoch {epoch} gave a value or gradient that is not finite: take smaller steps"
+                return replace(state, stop=STALLED, notes=(*state.notes, note))
+            z, memory = jax.device_get(runtime.call(_update, self.optimiser, z, memory, value, gradient)[0])
         value = objective.evaluate(z, "value").value
         improved = state.value - value
         state = replace(state, current=z, memory=memory, epoch=epoch)
