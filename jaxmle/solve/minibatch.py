@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from ..errors import ModelError
 from .. import runtime
+from ..errors import ModelError
 from .solver import DONE, FAILED, RUNNING, STALLED, Solver, State
 
 if TYPE_CHECKING:
