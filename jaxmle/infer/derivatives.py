@@ -80,10 +80,12 @@ def _least_mismatch(objective: Objective, here, z: np.ndarray, metric: np.ndarra
     None if no difference can be formed. Score and Hessian may agree at different lengths.
     """
     p = v / metric
-    slope, bend = here.gradient @ p, here.matrix @ p / metric
     best = None
     for h in steps:
-        up, down = objective.evaluate(z + h * p), objective.evaluate(z - h * p)
+        high, low = z + h * p, z - h * p
+        moved = (high - low) / (2 * h)  # not quite p, for large z
+        slope, bend = here.gradient @ moved, here.matrix @ moved / metric
+        up, down = objective.evaluate(high), objective.evaluate(low)
         if not (np.isfinite([up.value, down.value]).all() and np.isfinite([up.gradient, down.gradient]).all()):
             continue
         noise = 1e-15 * (abs(up.value) + len(z))

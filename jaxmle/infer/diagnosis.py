@@ -16,7 +16,7 @@ from .covariance import complement
 from .derivatives import DerivativeCheck, jitter
 from .directions import Direction, flat_vectors, in_words, who
 from .identification import along, entangled, kinks
-from .neighbourhood import Neighbourhood, fading
+from .neighbourhood import Neighbourhood, fading, faults
 from .recession import recession
 from .reported import Reported
 
@@ -74,23 +74,23 @@ def diagnose(case: Case) -> Finding:
         return _exact_fit(case, exact)
     noise, wobble = jitter(case.objective, case.z, case.model)
     if noise * max(abs(case.solution.value), 1.0) > NOISE:
-        return _rounding(noise, wobble)
+        return _rounding(case, noise, wobble)
     reported = Reported.at(case.objective, case.z)
     stuck = not case.model.decrement <= DISTANCE
     if (stuck or case.nearby is None or not case.nearby.finite) and (edge := _edge(case, reported)) is not None:
         return edge
     faded = []
-    if case.nearby is not None and not case.nearby.quadratic:
+    if case.nearby is not None and not case.nearby.steady:
         faded = fading(case.objective, case.z, case.model)
     found, unlimited = recession(case.objective, case.solution, case.model, faded, noise)
     if unlimited:
         return Finding("unbounded", f"The log-likelihood grows without limit as {_words(found)}.", tuple(found))
     if found:
         return _at_infinity(case, found)
-    if case.check is not None and not case.check.ok:
-        return _mismatch(case, reported, noise)
+    if (case.check is not None and not case.check.ok) or (case.nearby is not None and not case.nearby.smooth):
+        return _mismatch(case, reported, noise, wobble)
     if stuck and wobble > 0.1 * max(np.abs(case.model.slope).max(), DISTANCE):
-        return _rounding(noise, wobble)
+        return _rounding(case, noise, wobble)
     return _curvature(case, reported, faded, noise)
 
 
@@ -141,14 +141,30 @@ def _curvature(case: Case, reported: Reported, faded: list[np.ndarray], noise: f
 
 def _at_infinity(case: Case, found: list[Direction]) -> Finding:
     """The maximum is approached along `found` and never attained."""
-    flat = [v for v in flat_vectors(case.model) if _apart(v, found)]
-    directions = [*found, *(Direction("flat", v, "") for v in flat)]
+    also = [v for v in flat_vectors(case.model) if _apart(v, found)] + _swept_along(case, found)
+    directions = [*found, *(Direction("flat", v, "") for v in also)]
     usable = _distance_apart_from(case, [d.vector for d in directions]) <= DISTANCE
     if any(d.kind == "runaway" for d in found):
         reason = f"The log-likelihood keeps rising towards a limit as {_words(found)}."
         return Finding("no_finite_maximum", reason, tuple(directions), usable)
     reason = f"The maximum is at the end of a parameter's range: {_words(found)}."
     return Finding("boundary", reason, tuple(directions), usable)
+
+
+def _swept_along(case: Case, found: Sequence[Direction]) -> list[np.ndarray]:
+    """The other coordinates whose own information changes on the way to infinity, so that they have no limit there.
+
+    Complete separation drives every fitted probability to 0 or 1, and all coefficients lose their standard errors,
+    whichever of them grow; in quasi-complete separation the others keep theirs.
+    """
+    step = sum(2.0 * d.vector / np.abs(d.vector).max() for d in found)
+    there = case.objective.evaluate(case.z + step).matrix
+    if not np.isfinite(there).all():
+        return []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.diag(there) / np.diag(case.at.matrix)
+    involved = set().union(*(d.involved for d in found))
+    return [e for i, e in enumerate(np.eye(len(case.z))) if i not in involved and not 0.5 < ratio[i] < 2.0]
 
 
 def _apart(v: np.ndarray, found: Sequence[Direction]) -> bool:
@@ -198,19 +214,24 @@ def _finite(evaluation: Evaluation) -> bool:
     return bool(np.isfinite(evaluation.value) and np.isfinite(evaluation.gradient).all())
 
 
-def _mismatch(case: Case, reported: Reported, noise: float) -> Finding:
+def _mismatch(case: Case, reported: Reported, noise: float, wobble: float) -> Finding:
     """Autodiff's derivatives are not those of the values: rounding errors, or a density with a fault."""
     check = case.check
-    assert check is not None
-    if check.rounding or noise > 1e-9:
-        return _rounding(noise, check.hessian_error)
-    opg = case.objective.evaluate(case.z, "opg", penalised=False).matrix
-    suspects = [np.eye(len(case.z))[i] for i in check.suspects] or list(np.eye(len(case.z)))
+    if (check is not None and check.rounding) or noise > 1e-9:
+        return _rounding(case, noise, wobble)
+    suspects = [np.eye(len(case.z))[i] for i in check.suspects] if check is not None else []
+    suspects = suspects or faults(case.objective, case.z, case.model) or list(np.eye(len(case.z)))
+    seen = []
+    if check is not None and not check.ok:
+        seen += [f"score {check.score_error:.1e}", f"Hessian {check.hessian_error:.1e}"]
+    if case.nearby is not None and not case.nearby.smooth:
+        seen += [f"curvature {max(case.nearby.corner, case.nearby.bend):.1e}"]
     reason = (
         f"The derivatives by {who(reported, suspects)} are not those of the log-density (relative difference to finite "
-        f"differences: score {check.score_error:.1e}, Hessian {check.hessian_error:.1e}). It may have a kink (abs, "
-        "max) at a data point, or use a function whose derivative is wrong."
+        f"differences: {', '.join(seen)}). It may have a kink (abs, max) at a data point, or use a function whose "
+        "derivative is wrong."
     )
+    opg = case.objective.evaluate(case.z, "opg", penalised=False).matrix
     vectors = suspects + entangled(opg, suspects)
     return _partial(case, "wrong_derivatives", reason, "kink", vectors, reported)
 
@@ -231,11 +252,16 @@ def _steps(case: Case, reported: Reported, vectors: list[np.ndarray], flat: list
     return _partial(case, "wrong_derivatives", reason, "kink", flat, reported)
 
 
-def _rounding(noise: float, wobble: float) -> Finding:
+def _rounding(case: Case, noise: float, wobble: float) -> Finding:
+    reported = Reported.at(case.objective, case.z)
+    bounded = np.isfinite(reported.bounds).any(axis=1)
+    far = bounded & ~((np.abs(reported.values) > 1e-9) & (np.abs(reported.values) < 1e9))
+    extreme = ", ".join(f"{n} = {v:.3g}" for n, v, f in zip(reported.names, reported.values, far) if f)
     return Finding(
         "rounding",
         f"Rounding errors decide where the maximum seems to be: between neighbouring numbers the log-likelihood jumps "
-        f"by {noise:.0e} of itself, and its derivatives by {wobble:.0e} of their standard deviation.",
+        f"by {noise:.0e} of itself, and its derivatives by {wobble:.0e} of their standard deviation"
+        f"{f'; {extreme} is extreme' if extreme else ''}.",
     )
 
 

@@ -143,4 +143,10 @@ def _limits_of_several(objective: Objective, z: np.ndarray, step: np.ndarray, na
         for end in ends[np.isfinite(ends)]:
             if label.startswith(f"{name}[") and abs(new - end) <= 0.5 * abs(old - end) + 1e-12 * abs(end) < 0.1:
                 out.append(f"{label} → {end:g}")
+    mine = np.array([label.startswith(f"{name}[") for label in here.names])
+    gaps_here, gaps_there = (np.abs(r.values[mine][:, None] - r.values[mine]) for r in (here, there))
+    labels = np.array(here.names)[mine]
+    for j, i in zip(*np.nonzero(np.tril(gaps_there <= 0.5 * gaps_here, -1))):
+        if gaps_here[j, i] < 1e-3 * gaps_here.max():
+            out.append(f"{labels[j]} → {labels[i]}")
     return ", ".join(out[:6]) or f"{name} → the edge of its range"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..objective.objective import Objective
+from ..objective.passes import Evaluation
 from ..solve.quadratic import Quadratic
 
 RADIUS = 5e-4
@@ -24,22 +25,44 @@ LARGEST, SMALLEST = 3.0, 1 / 3
 CORNER = 0.3
 """Relative difference, between the change of the score and what the Hessians say it is, that betrays a corner."""
 
+BEND = 1e-3
+"""Relative difference, between second differences of the values and the Hessian, that betrays a wrong one.
+
+Differences of scores cannot tell if the scores themselves are wrong, as with a derivative of the user's own making: at
+the maximum a wrong score may be zero like the right one.
+"""
+
+LONGER = (40.0, 400.0)
+"""Multiples of `RADIUS` at which a mismatch of values must persist."""
+
 
 @dataclass(frozen=True)
 class Neighbourhood:
     """What was found near the maximum.
 
     `ratio` is that of the curvature there to that at the maximum, in the direction of the greatest change; `corner` the
-    mismatch of score and Hessians over the way; `finite` whether the log-likelihood is finite there.
+    mismatch of scores and Hessians over the way; `bend` that of values and Hessians, beyond rounding; `finite` whether
+    the log-likelihood is finite there.
     """
 
     ratio: float
     corner: float
+    bend: float
     finite: bool = True
 
     @property
+    def steady(self) -> bool:
+        """Whether the curvature is about the same all the way."""
+        return self.finite and SMALLEST < self.ratio < LARGEST
+
+    @property
+    def smooth(self) -> bool:
+        """Whether values, scores and Hessians belong to one function."""
+        return self.finite and self.corner < CORNER and self.bend < BEND
+
+    @property
     def quadratic(self) -> bool:
-        return self.finite and SMALLEST < self.ratio < LARGEST and self.corner < CORNER
+        return self.steady and self.smooth
 
 
 def look_around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int = 1) -> Neighbourhood | None:
@@ -56,7 +79,7 @@ def look_around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int
     glimpse = objective.glimpse()
     here, up, down = (glimpse.evaluate(z + s * step) for s in (0.0, 1.0, -1.0))
     if not all(np.isfinite(e.value) and np.isfinite(e.matrix).all() for e in (here, up, down)):
-        return Neighbourhood(np.inf, np.inf, finite=False)
+        return Neighbourhood(np.inf, np.inf, np.inf, finite=False)
     within = lambda matrix: whiten.T @ matrix @ whiten
     start = within(here.matrix)
     share = np.trace(start) / len(z)  # of the information, in the chunks looked at
@@ -69,7 +92,48 @@ def look_around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int
     mean = (within(up.matrix) + 4 * start + within(down.matrix)) / 6
     moved = whiten.T @ (up.gradient - down.gradient) / (2 * RADIUS)
     scale = max(np.linalg.norm(mean @ v), share)
-    return Neighbourhood(float(ratio), float(np.linalg.norm(moved - mean @ v) / scale))
+    corner = float(np.linalg.norm(moved - mean @ v) / scale)
+    bend = _bend(z, step, here, up, down, RADIUS**2 * share)
+    if bend >= BEND:
+        bend = min(bend, _least_bend(glimpse, z, here, step, RADIUS**2 * share))
+    return Neighbourhood(float(ratio), corner, bend)
+
+
+def _least_bend(objective: Objective, z: np.ndarray, here: Evaluation, step: np.ndarray, size: float) -> float:
+    """The least mismatch of values and Hessians over steps that are longer, for which rounding errors matter less."""
+    out = [np.inf]
+    for longer in LONGER:
+        up, down = objective.evaluate(z + longer * step), objective.evaluate(z - longer * step)
+        if np.isfinite([up.value, down.value]).all() and np.isfinite([up.matrix, down.matrix]).all():
+            out.append(_bend(z, longer * step, here, up, down, longer**2 * size))
+    return min(out)
+
+
+def _bend(z: np.ndarray, step: np.ndarray, here: Evaluation, up: Evaluation, down: Evaluation, size: float) -> float:
+    """The mismatch of second differences of the values at `z ± step` with the Hessians (Numerov's weights).
+
+    Relative to `size`, or what the Hessian says if that is more; what rounding errors may do is taken off.
+    """
+    hessian = (up.matrix + 10 * here.matrix + down.matrix) / 12
+    seen = expected = 0.0
+    for there, moved in ((up, (z + step) - z), (down, (z - step) - z)):  # not quite the step, for large z
+        seen += there.value - here.value - here.gradient @ moved
+        expected += 0.5 * moved @ hessian @ moved
+    rounding = 1e-13 * (abs(here.value) + len(z))
+    return float(max(abs(seen - expected) - rounding, 0.0) / max(abs(expected), size))
+
+
+def faults(objective: Objective, z: np.ndarray, model: Quadratic) -> list[np.ndarray]:
+    """The coordinates along which values and Hessian disagree; at most `MOST_AXES` are tried."""
+    glimpse, out = objective.glimpse(), []
+    here = glimpse.evaluate(z)
+    for i in range(min(len(z), MOST_AXES)):
+        e = np.eye(len(z))[i]
+        step = RADIUS / model.metric[i] * e
+        curvature = abs(here.matrix[i, i]) * step[i] ** 2
+        if curvature > 0 and _least_bend(glimpse, z, here, step, curvature) >= BEND:
+            out.append(e)
+    return out
 
 
 def _size(ratio: float) -> float:

@@ -93,7 +93,7 @@ def follow(
         gains = -np.diff(out)
         return "unlimited" if gains[-1] > max(0.5, slack) and gains[-1] > 0.9 * gains[0] else "limit"
     steepness = (back[4] - back[3]) / (LENGTHS[3] - LENGTHS[2])
-    if steepness > 0.5 and abs(slope / steepness + 1) < 0.2:  # no less steep here than far back
+    if steepness > 0.5 and -slope > 0.5 * steepness:  # no less steep here than far back
         return "unlimited"
     return "limit" if not any(rises[:3]) else None
 
@@ -127,6 +127,9 @@ def _candidates(
         elif np.isfinite(block.bounds()[objective.free[i] - block.start]).any():
             bounded.append(i)
     for i in bounded[:MOST_COORDINATES]:
+        for sign in (1.0, -1.0):
+            yield sign * np.eye(len(z))[i]
+    for i in np.flatnonzero(dependent)[:MOST_COORDINATES]:
         for sign in (1.0, -1.0):
             yield sign * np.eye(len(z))[i]
     for candidate in (*fading, moved, model.to_z(model.newton())):

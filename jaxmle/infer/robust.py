@@ -9,14 +9,10 @@ import numpy as np
 from ..errors import ModelError, did_you_mean
 from ..objective.objective import Objective
 from .covariance import meat, observed, outer_product
-from .directions import Direction
 from .estimates import Estimates
 from .reported import Reported, reported_index
 
 __all__ = ["covariance_of", "reported_index", "usable"]
-
-MEANINGLESS = 1e3
-"""A standard error of a predictor, in its own units, above which coefficients beside a runaway say nothing."""
 
 KINDS = ("observed", "opg", "sandwich", "HC0", "HC1")
 
@@ -67,10 +63,9 @@ def covariance_of(
     jacobian = reported.jacobian
     covariance = jacobian @ in_z @ jacobian.T
     withheld: dict[str, str] = {}
-    swept = [np.eye(len(z))[i] for i in _swept_along(objective, in_z, directions)]
     lost = np.zeros(k, bool)
-    for vector in [*(d.vector for d in directions), *swept]:
-        lost |= reported.moved_by(vector)
+    for direction in directions:
+        lost |= reported.moved_by(direction.vector)
     for i in np.flatnonzero(lost):
         withheld[estimates.names[i]] = estimates.certificate.reason
         covariance[i, :] = covariance[:, i] = np.nan
@@ -84,19 +79,6 @@ def check_kind(kind: str) -> None:
     """Raises `ModelError` for a kind of covariance that does not exist."""
     if kind not in KINDS:
         raise ModelError(f"There is no covariance of kind {kind!r}.{did_you_mean(kind, KINDS)}")
-
-
-def _swept_along(objective: Objective, in_z: np.ndarray, directions: tuple[Direction, ...]) -> np.ndarray:
-    """Positions in `z` of coefficients whose own information vanishes with that of a runaway of the same predictor.
-
-    Complete separation drives every fitted probability to 0 or 1, so no coefficient of that predictor has a standard
-    error, whichever of them grow. In quasi-complete separation the others keep theirs.
-    """
-    owner = objective.layout.of_unconstrained()[objective.free]
-    runaway = {int(owner[i]) for d in directions if d.kind == "runaway" for i in d.involved}
-    with np.errstate(invalid="ignore"):
-        vanished = np.isin(owner, list(runaway)) & (np.diag(in_z) > MEANINGLESS**2)
-    return np.flatnonzero(vanished)
 
 
 def usable(estimates: Estimates) -> bool:

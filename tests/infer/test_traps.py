@@ -7,10 +7,10 @@ import pytest
 
 import jaxmle as jm
 
-from . import traps_derivatives, traps_identification, traps_limits
+from . import traps_derivatives, traps_identification, traps_limits, traps_mistakes
 from .traps import Trap
 
-TRAPS = traps_derivatives.TRAPS + traps_identification.TRAPS + traps_limits.TRAPS
+TRAPS = traps_derivatives.TRAPS + traps_identification.TRAPS + traps_limits.TRAPS + traps_mistakes.TRAPS
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda t: t.name)
@@ -42,5 +42,5 @@ def test_trap_is_caught(trap: Trap):
 
 
 def test_there_are_enough():
-    assert len(TRAPS) >= 50
+    assert len(TRAPS) >= 70
     assert len({t.name for t in TRAPS}) == len(TRAPS)
