@@ -55,6 +55,7 @@ def _upper(x: Array) -> Array:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
+@partial(jax.jit, static_argnums=0)  # traced once, however often the rules call it
 def _ratio(n: int, x: Array) -> Array:
     """r_n(-x)."""
     z = jnp.maximum(-x, TAIL)

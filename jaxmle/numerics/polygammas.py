@@ -70,6 +70,7 @@ def _shifted(x: Array) -> Array:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
+@partial(jax.jit, static_argnums=0)  # traced once, however often the rules call it
 def _polygamma(n: int, x: Array) -> Array:
     sign = (-1.0) ** (n + 1)
     y = _shifted(x)
@@ -118,6 +119,7 @@ def lgamma_large(x: Array) -> Array:
 
 
 @jax.custom_jvp
+@jax.jit
 def _gammaln(x: Array) -> Array:
     near_one = x < 1.5
     b = jnp.clip(jnp.where(near_one, x - 1.0, x - 2.0), -1.0, 8.0)
@@ -179,6 +181,7 @@ def _log_rising(a: Array, b: Array) -> Array:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
+@partial(jax.jit, static_argnums=0)  # traced once, however often the rules call it
 def difference(n: int, a: Array, b: Array) -> Array:
     """The difference of order n from a to a + b, for a > 0 and b >= 0: psi(a + b) - psi(a) for n = 0."""
     large = _difference_large(n, _shifted(a), b)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import jax
+import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
 import pytest
@@ -156,3 +158,11 @@ def test_xlog1py(agree):
         lambda x, y: [mp.log1p(y), x / (1 + y)],
         lambda x, y: [mp.mpf(0), 1 / (1 + y), -x / (1 + y) ** 2],
     )
+
+
+@pytest.mark.parametrize(("f", "end"), [(nm.xlogy, 0.0), (nm.xlog1py, -1.0)])
+def test_a_zero_factor_wins_with_all_its_derivatives(f, end):
+    g = lambda v: f(v[0], v[1])
+    all_three = jax.jit(jax.vmap(lambda v: (g(v), jax.grad(g)(v), jax.hessian(g)(v), jax.jacrev(jax.jacrev(g))(v))))
+    for result in all_three(jnp.array([[0.0, end], [0.0, jnp.inf]])):
+        assert np.all(np.asarray(result) == 0.0)
