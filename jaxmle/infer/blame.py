@@ -37,10 +37,13 @@ class Blame:
     words: str
 
 
-def find_blame(objective: Objective, z: np.ndarray, names: Sequence[str], rows: np.ndarray, unit: str) -> Blame | None:
+def find_blame(
+    objective: Objective, z: np.ndarray, names: Sequence[str], rows: np.ndarray, unit: str, hint: bool = True
+) -> Blame | None:
     """Trace a value, score or Hessian that is not finite at `z`; None if all are finite.
 
-    `names` are those of the entries of `z`; `rows` tells for each unit which row (or group) of the user's data it is.
+    `names` are those of the entries of `z`; `rows` tells for each unit which row (or group) of the user's data it is;
+    `hint` asks for the parameters that, moved alone, would make a value finite.
     """
     with np.errstate(all="ignore"):
         terms = objective.terms(z)
@@ -52,7 +55,7 @@ def find_blame(objective: Objective, z: np.ndarray, names: Sequence[str], rows: 
             (np.isposinf(terms[bad]).sum(), "+inf"),
         ]
         what = " and ".join(f"{label}" + (f" ({n:,} times)" if n > 1 else "") for n, label in kinds if n)
-        culprits = _culprits(objective, z, names, bad)
+        culprits = _culprits(objective, z, names, bad) if hint else ()
         by = f" It becomes finite when {_list(culprits, 'or')} alone is moved." if culprits else ""
         words = f"the log-density is {what} in {_where(unit, rows[bad])}.{by}"
         return Blame("value", bad, culprits, words)

@@ -41,7 +41,8 @@ REMEDIES = {
     "unbounded": "Bound the parameter away from its limit (Interval), add a prior, or check for an exact fit.",
     "support_edge": "An estimated limit of the support has no standard error of this kind: fix the parameter named there, "
     "or take a density whose support does not depend on it.",
-    "wrong_derivatives": "Write the density with smooth functions (jaxmle.numerics has safe ones), or use a bootstrap.",
+    "wrong_derivatives": "Write the density with smooth functions (jaxmle.numerics has safe ones); for a kink that belongs "
+    "to the model, profile over the parameter (fixed=...) or use a bootstrap.",
     "rounding": "Rescale or centre the data, write the density without differences of large numbers, and check for an "
     "exact fit.",
     "saddle": "Start elsewhere (start=...), or try several starts: solver=MultiStart().",

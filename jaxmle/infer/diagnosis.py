@@ -119,17 +119,12 @@ def _curvature(case: Case, reported: Reported, faded: list[np.ndarray], noise: f
     if steps:
         return _steps(case, reported, steps, flat)
     if free or plateaus:
-        words = "; ".join(in_words(reported, v) for v in free + plateaus)
-        reason = f"The data do not determine {words}: moving along {_it(flat)} changes nothing"
-        reason += "." if not plateaus else " near here, though it does further away (a plateau: clip, min, max)."
-        return _partial(case, "not_identified", reason, "flat", flat, reported)
+        return _not_identified(case, reported, free + plateaus, flat, plateau=bool(plateaus))
     if not singular:
         singular = [_cleaned(v, model) for v in faded]
         loose = [v for v in singular if along(case.objective, case.z, case.solution.value, model, v, noise) == "flat"]
         if loose:
-            words = "; ".join(in_words(reported, v) for v in loose)
-            reason = f"The data do not determine {words}: moving along {_it(loose)} changes nothing."
-            return _partial(case, "not_identified", reason, "flat", singular, reported)
+            return _not_identified(case, reported, loose, singular)
     if not singular:
         return _early(case)
     reason = (
@@ -139,16 +134,37 @@ def _curvature(case: Case, reported: Reported, faded: list[np.ndarray], noise: f
     return _partial(case, "singular_information", reason, "flat", singular, reported)
 
 
+def _not_identified(
+    case: Case, reported: Reported, free: list[np.ndarray], flat: list[np.ndarray], plateau: bool = False
+) -> Finding:
+    """The log-likelihood is constant along `free`; there is no curvature along `flat`."""
+    combinations = [in_words(reported, v) for v in free]
+    what = "along this direction" if len(combinations) == 1 else "along these directions"
+    if all(words in reported.names for words in combinations):
+        what = "in it" if len(combinations) == 1 else "in them"
+    reason = f"The data do not determine {'; '.join(combinations)}: {what} the log-likelihood is constant"
+    reason += " near here, and changes only further away (a plateau: clip, min, max)." if plateau else "."
+    return _partial(case, "not_identified", reason, "flat", flat, reported)
+
+
 def _at_infinity(case: Case, found: list[Direction]) -> Finding:
     """The maximum is approached along `found` and never attained."""
     also = [v for v in flat_vectors(case.model) if _apart(v, found)] + _swept_along(case, found)
     directions = [*found, *(Direction("flat", v, "") for v in also)]
     usable = _distance_apart_from(case, [d.vector for d in directions]) <= DISTANCE
     if any(d.kind == "runaway" for d in found):
-        reason = f"The log-likelihood keeps rising towards a limit as {_words(found)}."
+        reason = f"The log-likelihood keeps rising towards a limit as {_words(found)}"
+        reason += f"{' (separated data: some outcomes are predicted perfectly)' if _all_linear(case, found) else ''}."
         return Finding("no_finite_maximum", reason, tuple(directions), usable)
     reason = f"The maximum is at the end of a parameter's range: {_words(found)}."
     return Finding("boundary", reason, tuple(directions), usable)
+
+
+def _all_linear(case: Case, found: Sequence[Direction]) -> bool:
+    """Whether only coefficients of linear predictors go to infinity."""
+    layout = case.objective.layout
+    owner = layout.of_unconstrained()[case.objective.free]
+    return all(layout.blocks[owner[i]].is_linear for d in found for i in d.involved)
 
 
 def _swept_along(case: Case, found: Sequence[Direction]) -> list[np.ndarray]:
@@ -184,8 +200,8 @@ def _exact_fit(case: Case, exact: np.ndarray) -> Finding:
     low, value = reported.bounds[:, 0], reported.values
     tiny = np.isfinite(low) & (np.abs(value - low) < 1e-6)
     scales = ", ".join(f"{n} → {b:g}" for n, b, t in zip(reported.names, low, tiny) if t)
-    reason = f"The log-likelihood grows without limit{' as ' + scales if scales else ''}: the data are fitted exactly, "
-    reason += f"and standard errors of {names} would be smaller than the rounding errors of the numbers themselves."
+    reason = f"The log-likelihood grows without limit{' as ' + scales if scales else ''}: observations are fitted "
+    reason += f"exactly, and standard errors of {names} would be smaller than the rounding errors of the numbers."
     return Finding("unbounded", reason)
 
 
@@ -203,10 +219,14 @@ def _edge(case: Case, reported: Reported) -> Finding | None:
             trial = there
     if trial is None:
         return None
-    blame = find_blame(case.objective, trial, case.context.names, case.context.rows, case.context.unit)
-    what = blame.words if blame else "the log-likelihood is not finite."
-    reason = f"The search ended where the score is not zero: a little further in {who(reported, vectors)} {what}"
-    status = "support_edge" if blame is not None and blame.kind == "value" else "not_finite"
+    blame = find_blame(case.objective, trial, case.context.names, case.context.rows, case.context.unit, hint=False)
+    what = (
+        f"a little further in {who(reported, vectors)} {blame.words if blame else 'the log-likelihood is not finite.'}"
+    )
+    status, where = "not_finite", "The search ended where the score is not zero"
+    if blame is not None and blame.kind == "value":
+        status, where = "support_edge", "The maximum is at the edge of the support, where the score is not zero"
+    reason = f"{where}: {what}"
     return _partial(case, status, reason, "kink", vectors, reported)
 
 
@@ -218,7 +238,7 @@ def _mismatch(case: Case, reported: Reported, noise: float, wobble: float) -> Fi
     """Autodiff's derivatives are not those of the values: rounding errors, or a density with a fault."""
     check = case.check
     if (check is not None and check.rounding) or noise > 1e-9:
-        return _rounding(case, noise, wobble)
+        return _rounding(case, noise, wobble, check)
     suspects = [np.eye(len(case.z))[i] for i in check.suspects] if check is not None else []
     suspects = suspects or faults(case.objective, case.z, case.model) or list(np.eye(len(case.z)))
     seen = []
@@ -226,8 +246,9 @@ def _mismatch(case: Case, reported: Reported, noise: float, wobble: float) -> Fi
         seen += [f"score {check.score_error:.1e}", f"Hessian {check.hessian_error:.1e}"]
     if case.nearby is not None and not case.nearby.smooth:
         seen += [f"curvature {max(case.nearby.corner, case.nearby.bend):.1e}"]
+    whose = "log-density or of the penalty" if case.objective.program.penalties else "log-density"
     reason = (
-        f"The derivatives by {who(reported, suspects)} are not those of the log-density (relative difference to finite "
+        f"The derivatives by {who(reported, suspects)} are not those of the {whose} (relative difference to finite "
         f"differences: {', '.join(seen)}). It may have a kink (abs, max) at a data point, or use a function whose "
         "derivative is wrong."
     )
@@ -252,17 +273,22 @@ def _steps(case: Case, reported: Reported, vectors: list[np.ndarray], flat: list
     return _partial(case, "wrong_derivatives", reason, "kink", flat, reported)
 
 
-def _rounding(case: Case, noise: float, wobble: float) -> Finding:
+def _rounding(case: Case, noise: float, wobble: float, check: DerivativeCheck | None = None) -> Finding:
     reported = Reported.at(case.objective, case.z)
     bounded = np.isfinite(reported.bounds).any(axis=1)
     far = bounded & ~((np.abs(reported.values) > 1e-9) & (np.abs(reported.values) < 1e9))
     extreme = ", ".join(f"{n} = {v:.3g}" for n, v, f in zip(reported.names, reported.values, far) if f)
-    return Finding(
-        "rounding",
-        f"Rounding errors decide where the maximum seems to be: between neighbouring numbers the log-likelihood jumps "
-        f"by {noise:.0e} of itself, and its derivatives by {wobble:.0e} of their standard deviation"
-        f"{f'; {extreme} is extreme' if extreme else ''}.",
+    seen = (
+        f"between neighbouring numbers the log-likelihood jumps by {noise:.0e} of itself, and its derivatives by "
+        f"{wobble:.0e} of their standard deviation"
     )
+    if check is not None and check.rounding:
+        seen = (
+            "over less than a tenth of a standard error the log-likelihood and its derivatives change by jumps "
+            f"(relative difference to what they should change: {max(check.score_error, check.hessian_error):.0e})"
+        )
+    extreme = f"; {extreme} is extreme" if extreme else ""
+    return Finding("rounding", f"Rounding errors decide where the maximum seems to be: {seen}{extreme}.")
 
 
 def _early(case: Case) -> Finding:
@@ -298,10 +324,6 @@ def _cleaned(axis: np.ndarray, model: Quadratic) -> np.ndarray:
     """A direction without the coordinates that hardly take part, measured in standard errors."""
     size = np.abs(axis * model.metric)
     return np.where(size > 0.02 * size.max(), axis, 0.0)
-
-
-def _it(vectors: Sequence[np.ndarray]) -> str:
-    return "it" if len(vectors) == 1 else "them"
 
 
 def _words(directions: Sequence[Direction]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..declare.matrices import Correlation, Covariance
 from ..objective.objective import Objective
 from ..solve.quadratic import Quadratic
 from .reported import Reported
@@ -149,4 +150,7 @@ def _limits_of_several(objective: Objective, z: np.ndarray, step: np.ndarray, na
     for j, i in zip(*np.nonzero(np.tril(gaps_there <= 0.5 * gaps_here, -1))):
         if gaps_here[j, i] < 1e-3 * gaps_here.max():
             out.append(f"{labels[j]} → {labels[i]}")
-    return ", ".join(out[:6]) or f"{name} → the edge of its range"
+    singular = isinstance(
+        next(b for b in objective.layout.blocks if b.name == name).parameter, Correlation | Covariance
+    )
+    return ", ".join(out[:6]) or f"{name} → {'a singular matrix' if singular else 'the edge of its range'}"

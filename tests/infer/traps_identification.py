@@ -104,7 +104,7 @@ def other_traps() -> list[Trap]:
         Trap("scale × coefficient in a probit", scaled, {"y": (binary + (numbers(17, 40) > 1)) % 2, "x": x},
              "not_identified", ("eta[Intercept]", "eta[x]", "scale"), no_std_errors=True),
         Trap("a parameter that the density does not use", jm.Model(unused, {"mu": jm.Real(), "extra": jm.Real()}),
-             {"y": y}, "not_identified", ("extra",), ("extra",), std_errors={"mu": 40**-0.5}),
+             {"y": y}, "not_identified", ("extra: in it",), ("extra",), std_errors={"mu": 40**-0.5}),
         Trap("a fourth-order maximum: y ~ N(theta²) of mean 0", quartic_model, {"y": centred}, "singular_information",
              ("'theta'",), ("theta",), std_errors={"sigma": centred.std() / np.sqrt(80)}, tolerance=1e-3),
         Trap("skew normal at shape 0", skew, {"y": symmetric}, "singular_information", ("'mu'", "'shape'"),

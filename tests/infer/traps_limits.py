@@ -95,7 +95,7 @@ def separation() -> list[Trap]:
     gaps = {"eta[Intercept]": quasi[0], "eta[z]": quasi[1]}
     return [
         Trap("complete separation", logit(1, "x", "z"), {"y": complete, "x": x, "z": z}, "no_finite_maximum",
-             ("eta[Intercept]", "eta[x] → +∞"), no_std_errors=True),
+             ("eta[Intercept]", "eta[x] → +∞", "separated"), no_std_errors=True),
         Trap("complete separation under a probit", probit, {"y": complete, "x": x, "z": z}, "no_finite_maximum",
              ("eta[x] → +∞",), no_std_errors=True),
         Trap("a group in which all died", logit(1, "t", "z"), {"y": died, "t": treated, "z": z}, "no_finite_maximum",

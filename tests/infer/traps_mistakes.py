@@ -134,7 +134,7 @@ def limits() -> list[Trap]:
         Trap("a term forgotten: − log sigma", jm.Model(without_constant, both), {"y": y}, "boundary", ("sigma → ∞",),
              no_std_errors=True),
         Trap("two columns, one twice the other", jm.Model(pair, {"cov": jm.Covariance(2)}),
-             {"y": np.stack([y, 2 * y], axis=1)}, "unbounded", (), no_std_errors=True),
+             {"y": np.stack([y, 2 * y], axis=1)}, "unbounded", ("cov → a singular matrix",), no_std_errors=True),
         Trap("zeros not inflated", jm.Model(zero_inflated, {"rate": jm.Positive(), "extra": jm.UnitInterval()}),
              {"y": counts}, "boundary", ("extra → 0",), ("extra",), estimates={"rate": counts.mean()},
              std_errors={"rate": np.sqrt(counts.mean() / 40)}),
