@@ -14,8 +14,8 @@ from ..solve.solver import DONE, INTERRUPTED, MAX_STEPS, Solution
 from .blame import Context, find_blame
 from .covariance import complement
 from .derivatives import DerivativeCheck, jitter
-from .directions import Direction, flat_vectors, in_words, who
-from .identification import along, entangled, kinks
+from .directions import Direction, flat_vectors, in_words, towards, who
+from .identification import along, entangled, kinks, saturation
 from .neighbourhood import Neighbourhood, fading, faults
 from .recession import recession
 from .reported import Reported
@@ -118,6 +118,9 @@ def _curvature(case: Case, reported: Reported, faded: list[np.ndarray], noise: f
     free += flat[10:]
     if steps:
         return _steps(case, reported, steps, flat)
+    ways = [saturation(case.objective, case.z, v) for v in plateaus]
+    if not free and ways and all(way is not None for way in ways):
+        return _at_infinity(case, [d for w in ways if w is not None for d in towards(case.objective, case.z, w)])
     if free or plateaus:
         return _not_identified(case, reported, free + plateaus, flat, plateau=bool(plateaus))
     if not singular:

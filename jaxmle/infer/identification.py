@@ -75,6 +75,34 @@ def along(objective: Objective, z: np.ndarray, value: float, model: Quadratic, v
     return "flat" if any(abs(p) <= slack for p in profile) else "singular"
 
 
+def saturation(objective: Objective, z: np.ndarray, v: np.ndarray) -> np.ndarray | None:
+    """The way out, along `v`, if the plateau at `z` is where a limit has been reached to the last digit; else None.
+
+    At the end of a plateau the slope of a saturated function (a probability that is 1 to the last digit) begins with
+    the least number there is, that of a function that was clipped with its full size.
+    """
+    step = v / np.abs(v).max()
+    step = step * max(1.0, np.abs(z[step != 0]).max(initial=0.0))
+    slope = lambda t: objective.evaluate(z + t * step).gradient @ step
+    for sign in (1.0, -1.0):
+        inside = 0.0
+        for outside in (0.01, 0.1, 0.5, 1.0, 10.0):
+            s = slope(sign * outside)
+            if not np.isfinite(s):
+                break
+            if s == 0:
+                inside = outside
+                continue
+            for _ in range(40):
+                middle = 0.5 * (inside + outside)
+                if slope(sign * middle) == 0:
+                    inside = middle
+                else:
+                    outside = middle
+            return -sign * v if abs(slope(sign * outside)) < 1e-6 else None
+    return None
+
+
 def _follow(objective: Objective, z: np.ndarray, model: Quadratic, v: np.ndarray) -> float:
     """The least value that Newton's method reaches from `z` without moving along `v`."""
     rest = complement([v], model.metric)
