@@ -12,9 +12,9 @@ from ..solve.quadratic import Quadratic
 from ..solve.solver import FAILED, Solution
 from .blame import Context, find_blame
 from .derivatives import DerivativeCheck, check_derivatives
-from .diagnosis import DISTANCE, Case, Finding, beyond_resolution, diagnose
+from .diagnosis import DISTANCE, HALF_LOST, Case, Finding, beyond_resolution, diagnose
 from .directions import Direction, in_words, who
-from .neighbourhood import Neighbourhood, look_around
+from .neighbourhood import Neighbourhood, look_around, lost_in_rounding
 from .recession import escape
 from .reported import Reported
 
@@ -27,6 +27,9 @@ CLOSE = 1e-7
 
 ILL_CONDITIONED = 1e11
 """Condition of the scaled Hessian above which its inverse has no digits that can be trusted."""
+
+LOST = 0.01
+"""Share of the smallest curvature that may be rounding errors without a word."""
 
 MAX_HESSIAN = 3000
 """More parameters than this, and no Hessian is formed: 3,000² numbers are 72 MB."""
@@ -157,6 +160,7 @@ def _is_optimum(
         and model.decrement <= DISTANCE
         and not len(beyond_resolution(z, model))
         and (check is None or check.ok)
+        and lost_in_rounding(objective, z, model) <= HALF_LOST
         and (not checked or (nearby is not None and nearby.quadratic))
         and (model.decrement <= CLOSE or escape(objective, z, model) is None)
     )
@@ -173,7 +177,8 @@ def _cautions(
 ) -> tuple[str, ...]:
     out = []
     wrong_at_start = at_start is not None and not at_start.ok
-    ill = model.curvature[0] > 0 and model.curvature[-1] / model.curvature[0] > ILL_CONDITIONED
+    ill = model.curvature[-1] > ILL_CONDITIONED * model.curvature[0]
+    ill = ill or lost_in_rounding(objective, z, model) > LOST
     if not wrong_at_start and not ill:
         return ()
     reported = Reported.at(objective, z)

@@ -16,8 +16,8 @@ from .covariance import complement
 from .derivatives import DerivativeCheck, jitter
 from .directions import Direction, flat_vectors, in_words, towards, who
 from .identification import along, entangled, kinks, saturation
-from .neighbourhood import Neighbourhood, fading, faults
-from .recession import recession
+from .neighbourhood import Neighbourhood, fading, faults, lost_in_rounding
+from .recession import behind_noise, recession
 from .reported import Reported
 
 DISTANCE = 1e-3
@@ -27,12 +27,18 @@ NEGATIVE = 1e-9
 """Eigenvalues of the scaled Hessian below minus this are no rounding errors of zero."""
 
 
+NOT_NEGATIVE = 1e-6
+"""And above minus this, they are if the log-likelihood does not change in that direction."""
+
 RESOLUTION = 1e-3
 """Units in the last place of an estimate, in standard errors, above which numbers are too coarse for the model.
 
 A regular estimate would have to be known to twelve digits to come near; a scale that goes to zero as the model fits the
 data exactly comes there soon.
 """
+
+HALF_LOST = 0.3
+"""Share of a curvature that may be rounding errors."""
 
 NOISE = 0.1
 """Jumps of the log-likelihood between neighbouring numbers above which no statement by its values is of use."""
@@ -74,7 +80,8 @@ def diagnose(case: Case) -> Finding:
         return _exact_fit(case, exact)
     noise, wobble = jitter(case.objective, case.z, case.model)
     if noise * max(abs(case.solution.value), 1.0) > NOISE:
-        return _rounding(case, noise, wobble)
+        found = behind_noise(case.objective, case.z, case.model)
+        return _at_infinity(case, found) if found else _rounding(case, noise, wobble)
     reported = Reported.at(case.objective, case.z)
     stuck = not case.model.decrement <= DISTANCE
     if (stuck or case.nearby is None or not case.nearby.finite) and (edge := _edge(case, reported)) is not None:
@@ -87,6 +94,8 @@ def diagnose(case: Case) -> Finding:
         return Finding("unbounded", f"The log-likelihood grows without limit as {_words(found)}.", tuple(found))
     if found:
         return _at_infinity(case, found)
+    if lost_in_rounding(case.objective, case.z, case.model) > HALF_LOST:
+        return _hardly_identified(case, reported)
     if (case.check is not None and not case.check.ok) or (case.nearby is not None and not case.nearby.smooth):
         return _mismatch(case, reported, noise, wobble)
     if stuck and wobble > 0.1 * max(np.abs(case.model.slope).max(), DISTANCE):
@@ -104,7 +113,13 @@ def _curvature(case: Case, reported: Reported, faded: list[np.ndarray], noise: f
         return _kink(case, reported, corners, opg)
     if flat == [] and model.curvature[0] < -model.floor:
         if np.abs(model.slope).max() <= DISTANCE:
-            names = who(reported, [_cleaned(model.axes[:, 0] / model.metric, model)])
+            axis = _cleaned(model.axes[:, 0] / model.metric, model)
+            if (
+                model.curvature[0] > -NOT_NEGATIVE
+                and along(case.objective, case.z, case.solution.value, model, axis, noise) == "flat"
+            ):
+                return _not_identified(case, reported, [axis], [axis])
+            names = who(reported, [axis])
             return Finding(
                 "saddle", f"The score is zero, but the log-likelihood rises as {names} move: a saddle point."
             )
@@ -148,6 +163,15 @@ def _not_identified(
     reason = f"The data do not determine {'; '.join(combinations)}: {what} the log-likelihood is constant"
     reason += " near here, and changes only further away (a plateau: clip, min, max)." if plateau else "."
     return _partial(case, "not_identified", reason, "flat", flat, reported)
+
+
+def _hardly_identified(case: Case, reported: Reported) -> Finding:
+    axis = _cleaned(case.model.axes[:, 0] / case.model.metric, case.model)
+    reason = (
+        f"The data hardly determine {in_words(reported, axis)}: what curvature the log-likelihood has along this "
+        f"direction (1/{case.model.curvature[-1] / case.model.curvature[0]:.0e} of the largest) is lost in rounding errors."
+    )
+    return _partial(case, "not_identified", reason, "flat", [axis], reported)
 
 
 def _at_infinity(case: Case, found: list[Direction]) -> Finding:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..declare.matrices import Correlation, Covariance
+from ..declare.matrices import Correlation, Covariance, Ordered
 from ..objective.objective import Objective
 from ..solve.quadratic import Quadratic
 from .reported import Reported
@@ -144,13 +144,12 @@ def _limits_of_several(objective: Objective, z: np.ndarray, step: np.ndarray, na
         for end in ends[np.isfinite(ends)]:
             if label.startswith(f"{name}[") and abs(new - end) <= 0.5 * abs(old - end) + 1e-12 * abs(end) < 0.1:
                 out.append(f"{label} → {end:g}")
-    mine = np.array([label.startswith(f"{name}[") for label in here.names])
-    gaps_here, gaps_there = (np.abs(r.values[mine][:, None] - r.values[mine]) for r in (here, there))
-    labels = np.array(here.names)[mine]
-    for j, i in zip(*np.nonzero(np.tril(gaps_there <= 0.5 * gaps_here, -1))):
-        if gaps_here[j, i] < 1e-3 * gaps_here.max():
-            out.append(f"{labels[j]} → {labels[i]}")
-    singular = isinstance(
-        next(b for b in objective.layout.blocks if b.name == name).parameter, Correlation | Covariance
-    )
+    block = next(b for b in objective.layout.blocks if b.name == name)
+    if not out and isinstance(block.parameter, Ordered):
+        mine = [i for i, label in enumerate(here.names) if label.startswith(f"{name}[")]
+        shrinks = np.diff(there.values[mine]) < 0.5 * np.diff(here.values[mine])
+        out = [f"{here.names[j]} → {here.names[i]}" for i, j, s in zip(mine, mine[1:], shrinks) if s]
+        far = [i for i in mine if abs(there.values[i]) > 1.2 * abs(here.values[i]) > 12.0]
+        out += [f"{here.names[i]} → {'+' if there.values[i] > 0 else '−'}∞" for i in far]
+    singular = isinstance(block.parameter, Correlation | Covariance)
     return ", ".join(out[:6]) or f"{name} → {'a singular matrix' if singular else 'the edge of its range'}"

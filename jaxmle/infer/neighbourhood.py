@@ -25,12 +25,15 @@ LARGEST, SMALLEST = 3.0, 1 / 3
 CORNER = 0.3
 """Relative difference, between the change of the score and what the Hessians say it is, that betrays a corner."""
 
-BEND = 1e-3
+BEND = 1e-2
 """Relative difference, between second differences of the values and the Hessian, that betrays a wrong one.
 
 Differences of scores cannot tell if the scores themselves are wrong, as with a derivative of the user's own making: at
 the maximum a wrong score may be zero like the right one.
 """
+
+WELL_CONDITIONED = 1e6
+"""Condition of the scaled Hessian up to which rounding errors of its elements are no matter."""
 
 LONGER = (40.0, 400.0)
 """Multiples of `RADIUS` at which a mismatch of values must persist."""
@@ -121,6 +124,21 @@ def _bend(z: np.ndarray, step: np.ndarray, here: Evaluation, up: Evaluation, dow
         expected += 0.5 * moved @ hessian @ moved
     rounding = 1e-13 * (abs(here.value) + len(z))
     return float(max(abs(seen - expected) - rounding, 0.0) / max(abs(expected), size))
+
+
+def lost_in_rounding(objective: Objective, z: np.ndarray, model: Quadratic) -> float:
+    """How much of the smallest curvature is rounding errors: its relative change between neighbouring points.
+
+    They are 1e-8 standard errors apart, the other parameters held, and only looked at where the Hessian is so badly
+    conditioned that there might be any.
+    """
+    low, high = model.curvature[0], model.curvature[-1]
+    if low <= 0 or high / low < WELL_CONDITIONED:
+        return 0.0
+    axis = model.axes[:, 0] / model.metric
+    rng = np.random.default_rng(0)
+    steps = [rng.choice([-1e-8, 1e-8], size=len(z)) / model.metric for _ in range(3)]
+    return float(max(abs(axis @ objective.evaluate(z + s).matrix @ axis / low - 1) for s in steps))
 
 
 def faults(objective: Objective, z: np.ndarray, model: Quadratic) -> list[np.ndarray]:

@@ -26,6 +26,9 @@ Where the data push a parameter to infinity, each longer move gains a little, an
 derivative is zero: no search can begin there.
 """
 
+LEAST = 0.01
+"""And for so much log-likelihood at least: a seventh of a standard error is worth as much."""
+
 
 def search_start(
     objective: Function, z: np.ndarray, coordinates: Sequence[tuple[int, str]], needs: str = "hessian"
@@ -60,7 +63,7 @@ def search_start(
                     trial[i] = here + sign * length
                     v = value(trial)
                     gained = here_value - best_value if np.isfinite(here_value) else 0.0
-                    if best_value - v > WORTHWHILE * gained:
+                    if best_value - v > max(WORTHWHILE * gained, LEAST):
                         best, best_value = trial, v
                     elif v > previous:
                         break
