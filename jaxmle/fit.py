@@ -14,11 +14,11 @@ from .data.tables import Table, read_weights
 from .declare.linear import Linear
 from .declare.model import Model
 from .errors import FitWarning, ModelError
-from .infer.blame import find_blame
-from .infer.certificate import Certificate, Context, certify
+from .infer.blame import Context, find_blame
+from .infer.certificate import Certificate, certify
 from .infer.derivatives import check_derivatives
 from .infer.estimates import Estimates
-from .infer.robust import reported_index
+from .infer.reported import reported_index
 from .objective.build import Built, build
 from .objective.fixing import start_vector
 from .objective.objective import Objective
@@ -78,7 +78,7 @@ def fit(
             and the certificate are in float64.
         progress: show progress of fits that take over a second; default: in a terminal only. False is silent.
         callback: called after each step with a `Progress`; raise KeyboardInterrupt in it to stop there.
-        key: seed of whatever is random (several starts, minibatches, directions of the derivative check).
+        key: seed of whatever is random (several starts, minibatches).
 
     Returns:
         A `Fit`. If its optimum is not proved, `converged` is False and a `FitWarning` names the cause.
@@ -119,7 +119,7 @@ def fit(
             f"At the start values, {blame.words if blame else 'the log-likelihood is not finite.'} {BAD_START}"
         )
     certificate, hessian = certify(objective, solution, context, at_start)
-    estimates = _estimates(model, table, built, objective, solution, certificate, why, probability_weights is not None)
+    estimates = _estimates(model, built, objective, solution, certificate, why, probability_weights is not None)
     session = Session(table, objective, built.source, solution.z, hessian, probability_weights is not None)
     if not certificate.proved:
         warnings.warn(f"{certificate.reason} {certificate.remedy}", FitWarning, stacklevel=2)
@@ -236,7 +236,6 @@ def row_labels(built: Built) -> np.ndarray:
 
 def _estimates(
     model: Model,
-    table: Table,
     built: Built,
     objective: Objective,
     solution: Solution,
@@ -256,7 +255,7 @@ def _estimates(
     tally = objective.tally
     return Estimates(
         title=model.title,
-        subtitle="posterior mode" if objective.program.penalties else "",
+        subtitle="posterior mode" if penalised else "",
         names=names,
         values=np.asarray(reported)[index],
         covariance=np.full((len(names), len(names)), np.nan),

@@ -30,6 +30,10 @@ class _Several(ArrayDomain):
         self._set("k", count(self.k, self.least, type(self).__name__, "k"))
         super().__post_init__()
 
+    @property
+    def core_shape(self) -> tuple[int, ...]:
+        return (self.k,)
+
 
 @dataclass(frozen=True)
 class Simplex(_Several):
@@ -41,10 +45,6 @@ class Simplex(_Several):
 
     least: ClassVar[int] = 2
     place: ClassVar[str] = "row"
-
-    @property
-    def core_shape(self) -> tuple[int, ...]:
-        return (self.k,)
 
     @property
     def core_free(self) -> tuple[int, ...]:
@@ -94,10 +94,6 @@ class Ordered(_Several):
     """k increasing numbers: the first is free, and so are the logarithms of the gaps."""
 
     place: ClassVar[str] = "row"
-
-    @property
-    def core_shape(self) -> tuple[int, ...]:
-        return (self.k,)
 
     @property
     def core_free(self) -> tuple[int, ...]:

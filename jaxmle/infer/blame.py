@@ -13,6 +13,7 @@ from ..errors import rows_in_words
 from ..objective.objective import Objective
 from ..objective.passes import Evaluation
 from ..objective.placement import Placed
+from ..solve.solver import finite
 
 MOST_UNITS = 200_000
 """More units than this, and derivatives that are not finite are not traced to single ones."""
@@ -61,8 +62,8 @@ def find_blame(
         return Blame("value", bad, culprits, words)
     likelihood = objective.evaluate(z, penalised=False)
     value_of_all = objective.evaluate(z)
-    if _finite(likelihood):
-        if _finite(value_of_all):
+    if finite(likelihood):
+        if finite(value_of_all):
             return None
         who = _not_finite(value_of_all, names)
         words = f"the log-density is finite, but the penalty, a prior or a derivative of it is not{_by(who)}."
@@ -82,14 +83,6 @@ def find_blame(
         "f(where(c, x, 1.0)); see jaxmle.numerics for safe logarithms, roots and quotients."
     )
     return Blame(kind, bad, who, words)
-
-
-def _finite(evaluation: Evaluation) -> bool:
-    return bool(
-        np.isfinite(evaluation.value)
-        and np.isfinite(evaluation.gradient).all()
-        and np.isfinite(evaluation.matrix).all()
-    )
 
 
 def _not_finite(evaluation: Evaluation, names: Sequence[str]) -> tuple[str, ...]:
@@ -146,7 +139,7 @@ def _finite_with(objective: Objective, z: np.ndarray, part: Placed, some: np.nda
     kept = ("weights", "count")
     with runtime.x64():
         data = {k: v if k in kept else jax.tree.map(picked, v) for k, v in part.data.items()}
-    return _finite(replace(objective, parts=(replace(part, data=data),)).evaluate(z, penalised=False))
+    return finite(replace(objective, parts=(replace(part, data=data),)).evaluate(z, penalised=False))
 
 
 def _culprits(objective: Objective, z: np.ndarray, names: Sequence[str], bad: np.ndarray) -> tuple[str, ...]:

@@ -9,16 +9,14 @@ import numpy as np
 from ..objective.objective import Objective
 from ..objective.passes import Evaluation
 from ..solve.quadratic import Quadratic
-from ..solve.solver import FAILED, Solution
+from ..solve.solver import FAILED, Solution, finite
 from .blame import Context, find_blame
 from .derivatives import DerivativeCheck, check_derivatives
 from .diagnosis import DISTANCE, HALF_LOST, Case, Finding, beyond_resolution, diagnose
 from .directions import Direction, in_words, who
-from .neighbourhood import Neighbourhood, look_around, lost_in_rounding
+from .neighbourhood import look_around, lost_in_rounding
 from .recession import escape
 from .reported import Reported
-
-__all__ = ["Certificate", "Context", "certify"]
 
 PROVED = "optimum"
 
@@ -110,7 +108,7 @@ class Certificate:
 
 
 def certify(
-    objective: Objective, solution: Solution, context: Context, at_start: DerivativeCheck | None, check: bool = True
+    objective: Objective, solution: Solution, context: Context, at_start: DerivativeCheck | None
 ) -> tuple[Certificate, np.ndarray | None]:
     """The certificate of a solution, and the Hessian at it (None where it is too large or not finite)."""
     z = solution.z
@@ -121,15 +119,13 @@ def certify(
     at = Evaluation(solution.value, solution.gradient, solution.hessian)
     if at.gradient is None or at.matrix is None:
         at = objective.evaluate(z)
-    if not (np.isfinite(at.gradient).all() and np.isfinite(at.matrix).all()):
+    if not finite(at):
         return _not_finite(objective, z, context, at_start), None
     model = Quadratic.of(at.gradient, at.matrix)
-    at_optimum = check_derivatives(objective, z) if check else None
-    nearby = look_around(objective, z, model) if check else None
-    if _is_optimum(objective, z, model, at_optimum, nearby, check):
-        finding = Finding(PROVED, "", usable=True)
-    else:
-        finding = diagnose(Case(objective, solution, at, model, at_optimum, nearby, context))
+    at_optimum = check_derivatives(objective, z)
+    nearby, lost = look_around(objective, z, model), lost_in_rounding(objective, z, model)
+    case = Case(objective, solution, at, model, at_optimum, nearby, lost, context)
+    finding = Finding(PROVED, "", usable=True) if _is_optimum(case) else diagnose(case)
     certificate = Certificate(
         finding.status,
         finding.reason,
@@ -140,29 +136,24 @@ def certify(
         directions=finding.directions,
         at_start=at_start,
         at_optimum=at_optimum,
-        cautions=_cautions(objective, z, model, at_start) if finding.status == PROVED else (),
+        cautions=_cautions(case, at_start) if finding.status == PROVED else (),
         usable=finding.usable,
     )
     return certificate, at.matrix
 
 
-def _is_optimum(
-    objective: Objective,
-    z: np.ndarray,
-    model: Quadratic,
-    check: DerivativeCheck | None,
-    nearby: Neighbourhood | None,
-    checked: bool,
-) -> bool:
+def _is_optimum(case: Case) -> bool:
     """Whether everything that can be asked of a maximum holds; how the search ended is not asked."""
+    model = case.model
     return (
         model.positive
         and model.decrement <= DISTANCE
-        and not len(beyond_resolution(z, model))
-        and (check is None or check.ok)
-        and lost_in_rounding(objective, z, model) <= HALF_LOST
-        and (not checked or (nearby is not None and nearby.quadratic))
-        and (model.decrement <= CLOSE or escape(objective, z, model) is None)
+        and not len(beyond_resolution(case.z, model))
+        and case.check.ok
+        and case.lost <= HALF_LOST
+        and case.nearby is not None
+        and case.nearby.quadratic
+        and (model.decrement <= CLOSE or escape(case.objective, case.z, model) is None)
     )
 
 
@@ -172,16 +163,13 @@ def _not_finite(objective: Objective, z: np.ndarray, context: Context, at_start:
     return Certificate("not_finite", reason[0].upper() + reason[1:], at_start=at_start)
 
 
-def _cautions(
-    objective: Objective, z: np.ndarray, model: Quadratic, at_start: DerivativeCheck | None
-) -> tuple[str, ...]:
-    out = []
+def _cautions(case: Case, at_start: DerivativeCheck | None) -> tuple[str, ...]:
+    out, z, model = [], case.z, case.model
     wrong_at_start = at_start is not None and not at_start.ok
-    ill = model.curvature[-1] > ILL_CONDITIONED * model.curvature[0]
-    ill = ill or lost_in_rounding(objective, z, model) > LOST
+    ill = model.curvature[-1] > ILL_CONDITIONED * model.curvature[0] or case.lost > LOST
     if not wrong_at_start and not ill:
         return ()
-    reported = Reported.at(objective, z)
+    reported = Reported.at(case.objective, z)
     if at_start is not None and wrong_at_start:
         names = who(reported, [np.eye(len(z))[i] for i in at_start.suspects])
         out.append(

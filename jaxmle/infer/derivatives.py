@@ -8,6 +8,7 @@ import numpy as np
 
 from ..objective.objective import Objective
 from ..solve.quadratic import Quadratic
+from ..solve.solver import finite
 
 STEPS = (1e-3, 1e-5, 1e-7, 1e-9, 1e-2, 1e-1)
 """Lengths of the difference, in standard errors of the data at hand: a mismatch must persist at all of them.
@@ -50,7 +51,7 @@ def check_derivatives(objective: Objective, z: np.ndarray, n_directions: int = 2
     """Compare score and Hessian with central differences of value and score; at most the first chunks are used."""
     glimpse = objective.glimpse()
     here = glimpse.evaluate(z)
-    if not (np.isfinite(here.value) and np.isfinite(here.gradient).all() and np.isfinite(here.matrix).all()):
+    if not finite(here):
         return NOT_COMPARED
     metric = Quadratic.of(here.gradient, here.matrix).metric
     rng = np.random.default_rng(seed)

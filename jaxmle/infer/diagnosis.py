@@ -12,11 +12,11 @@ from ..objective.passes import Evaluation
 from ..solve.quadratic import Quadratic
 from ..solve.solver import DONE, INTERRUPTED, MAX_STEPS, Solution
 from .blame import Context, find_blame
-from .covariance import complement
+from .covariance import complement, outer_product
 from .derivatives import DerivativeCheck, jitter
 from .directions import Direction, flat_vectors, in_words, towards, who
 from .identification import along, entangled, kinks, saturation
-from .neighbourhood import Neighbourhood, fading, faults, lost_in_rounding
+from .neighbourhood import Neighbourhood, fading, faults
 from .recession import behind_noise, recession
 from .reported import Reported
 
@@ -56,14 +56,19 @@ class Finding:
 
 @dataclass(frozen=True)
 class Case:
-    """All that is known of the end of a search before it is explained."""
+    """All that is known of the end of a search before it is explained.
+
+    `check` compares derivatives with differences, `nearby` is what was found around, `lost` the share of the smallest
+    curvature that is rounding errors.
+    """
 
     objective: Objective
     solution: Solution
     at: Evaluation
     model: Quadratic
-    check: DerivativeCheck | None
+    check: DerivativeCheck
     nearby: Neighbourhood | None
+    lost: float
     context: Context
 
     @property
@@ -94,9 +99,9 @@ def diagnose(case: Case) -> Finding:
         return Finding("unbounded", f"The log-likelihood grows without limit as {_words(found)}.", tuple(found))
     if found:
         return _at_infinity(case, found)
-    if lost_in_rounding(case.objective, case.z, case.model) > HALF_LOST:
+    if case.lost > HALF_LOST:
         return _hardly_identified(case, reported)
-    if (case.check is not None and not case.check.ok) or (case.nearby is not None and not case.nearby.smooth):
+    if not case.check.ok or (case.nearby is not None and not case.nearby.smooth):
         return _mismatch(case, reported, noise, wobble)
     if stuck and wobble > 0.1 * max(np.abs(case.model.slope).max(), DISTANCE):
         return _rounding(case, noise, wobble)
@@ -107,7 +112,7 @@ def _curvature(case: Case, reported: Reported, faded: list[np.ndarray], noise: f
     """What the Hessian says: a saddle, corners, directions without curvature; or that the search was not at its end."""
     model = case.model
     flat = flat_vectors(model) if model.curvature[0] >= -NEGATIVE * model.curvature[-1] else []
-    opg = case.objective.evaluate(case.z, "opg", penalised=False).matrix
+    opg = outer_product(case.objective, case.z)
     corners = kinks(opg, case.at.matrix)
     if corners:
         return _kink(case, reported, corners, opg)
@@ -190,7 +195,7 @@ def _at_infinity(case: Case, found: list[Direction]) -> Finding:
 def _all_linear(case: Case, found: Sequence[Direction]) -> bool:
     """Whether only coefficients of linear predictors go to infinity."""
     layout = case.objective.layout
-    owner = layout.of_unconstrained()[case.objective.free]
+    owner = case.objective.owners
     return all(layout.blocks[owner[i]].is_linear for d in found for i in d.involved)
 
 
@@ -279,7 +284,7 @@ def _mismatch(case: Case, reported: Reported, noise: float, wobble: float) -> Fi
         f"differences: {', '.join(seen)}). It may have a kink (abs, max) at a data point, or use a function whose "
         "derivative is wrong."
     )
-    opg = case.objective.evaluate(case.z, "opg", penalised=False).matrix
+    opg = outer_product(case.objective, case.z)
     vectors = suspects + entangled(opg, suspects)
     return _partial(case, "wrong_derivatives", reason, "kink", vectors, reported)
 

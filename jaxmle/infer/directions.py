@@ -109,7 +109,7 @@ def towards(objective: Objective, z: np.ndarray, step: np.ndarray) -> list[Direc
     """A step that leads to infinity, told apart: bounded parameters one by one, coefficients and others together."""
     moving = np.abs(step) > 0.02 * np.abs(step).max()
     layout = objective.layout
-    owner = layout.of_unconstrained()[objective.free]
+    owner = objective.owners
     out, joint = [], np.zeros_like(step)
     for number in np.unique(owner[moving]):
         block = layout.blocks[number]

@@ -14,9 +14,9 @@ RADIUS = 5e-4
 """How far is looked, in standard errors.
 
 At a maximum with a standard error the curvature changes little over so short a way, even with three observations or in
-a valley as bent and ill-conditioned as that of NIST's Lanczos3 (condition 1e8). Where
-the maximum is at infinity (an exponential tail, e⁻ᶿ), or the information is zero (θ⁴), the search ends where curvature
-is nearly nothing: the "standard error" is then thousands of times the way over which the curvature changes.
+a valley as bent and ill-conditioned as that of NIST's Lanczos3 (condition 1e8). Where the maximum is at infinity (an
+exponential tail, e⁻ᶿ), or the information is zero (θ⁴), the search ends where curvature is nearly nothing: the
+"standard error" is then thousands of times the way over which the curvature changes.
 """
 
 LARGEST, SMALLEST = 3.0, 1 / 3

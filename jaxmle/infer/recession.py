@@ -68,7 +68,7 @@ def behind_noise(objective: Objective, z: np.ndarray, model: Quadratic) -> list[
     Further back, where it does not, it is flat all the way to the bound.
     """
     layout, found = objective.layout, []
-    owner = layout.of_unconstrained()[objective.free]
+    owner = objective.owners
     for i, number in enumerate(owner[:MOST_COORDINATES]):
         block = layout.blocks[number]
         if not block.elementwise or not np.isfinite(block.bounds()[objective.free[i] - block.start]).any():
@@ -150,7 +150,7 @@ def _candidates(
     """Steps worth following, the likeliest first; of length about one on log-like scales."""
     z = solution.z
     layout = objective.layout
-    owner = layout.of_unconstrained()[objective.free]
+    owner = objective.owners
     if escaping is not None:
         yield escaping
     moved = sum((r.step for r in solution.trace if r.step is not None), np.zeros_like(z))

@@ -10,9 +10,7 @@ from ..errors import ModelError, did_you_mean
 from ..objective.objective import Objective
 from .covariance import meat, observed, outer_product
 from .estimates import Estimates
-from .reported import Reported, reported_index
-
-__all__ = ["covariance_of", "reported_index", "usable"]
+from .reported import Reported
 
 KINDS = ("observed", "opg", "sandwich", "HC0", "HC1")
 
@@ -41,7 +39,7 @@ def covariance_of(
     if kind == "HC1" and estimates.n_obs <= estimates.df:
         raise ModelError(f"HC1 needs more observations ({estimates.n_obs:g}) than parameters ({estimates.df}).")
     k = len(estimates.names)
-    if hessian is None or not usable(estimates):
+    if hessian is None or not estimates.certificate.usable:
         reason = estimates.certificate.reason or "no Hessian"
         nothing = np.full((k, k), np.nan)
         return replace(
@@ -79,11 +77,6 @@ def check_kind(kind: str) -> None:
     """Raises `ModelError` for a kind of covariance that does not exist."""
     if kind not in KINDS:
         raise ModelError(f"There is no covariance of kind {kind!r}.{did_you_mean(kind, KINDS)}")
-
-
-def usable(estimates: Estimates) -> bool:
-    """Whether any standard error means something at the point found."""
-    return estimates.certificate.usable
 
 
 def _cluster_factor(clusters: np.ndarray, n: float, k: int) -> float:

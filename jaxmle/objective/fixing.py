@@ -111,6 +111,8 @@ def _constrained(block: Block, u: jax.Array) -> Any:
 
 
 def _positions(layout: Layout, entries: Mapping[str, Any], role: str) -> dict[str, int]:
+    if not entries:  # a network has a million labels
+        return {}
     where: dict[str, int] = {}
     for block in layout.blocks:
         if block.elementwise:

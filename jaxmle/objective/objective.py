@@ -59,6 +59,11 @@ class Objective:
     def layout(self) -> Layout:
         return self.program.layout
 
+    @property
+    def owners(self) -> np.ndarray:
+        """For each entry of `z`, the number of its block in the layout."""
+        return self.layout.of_unconstrained()[self.free]
+
     # --- between z, u and the natural scale -------------------------------------------------------------------------
 
     def to_u(self, z: np.ndarray) -> np.ndarray:
@@ -91,6 +96,10 @@ class Objective:
 
     def glimpse(self) -> Objective:
         """The objective of the first chunk of each part alone: cheap, and run by the programs already compiled."""
+        return self._glimpse
+
+    @cached_property
+    def _glimpse(self) -> Objective:
         if all(int(np.asarray(jax.device_get(p.data["count"])).sum()) <= self.placement.n_devices for p in self.parts):
             return self
         first = lambda count: jax.device_put(np.minimum(jax.device_get(count), 1).astype(np.int32), count.sharding)
@@ -128,8 +137,21 @@ class Objective:
     def _count(self, what: str) -> None:
         self.tally.passes[what] = self.tally.passes.get(what, 0) + 1
 
+    def _over_parts(self, f: Callable, *args: Any) -> Any:
+        """The sum over the parts of a pass `f(program, placement, *args, constants, data)`, on the host."""
+        total: Any = None
+        for part in self.parts:
+            new = jax.device_get(self._run(f, self.likelihood, self.placement, *args, self.constants, part.data))
+            total = new if total is None else jax.tree.map(np.add, total, new)
+        return total
+
+    def _penalty(self, needs: str, u: np.ndarray) -> tuple:
+        """Value and derivatives of the penalties; empty where there are none."""
+        if not self.program.penalties:
+            return ()
+        return jax.device_get(self._run(passes.penalty, self.program, needs, u, self.constants))
+
     def _in_z(self, sums: tuple) -> Evaluation:
-        sums = jax.device_get(sums)
         value = float(sums[0])
         gradient = matrix = None
         if len(sums) > 1:
@@ -143,28 +165,17 @@ class Objective:
         """Value, gradient and matrix at `z`; `needs` is "value", "gradient", "hessian" or "opg" (matrix: Σ s sᵀ)."""
         self._count(needs)
         u = self.to_u(z)
-        sums: tuple = ()
-        for part in self.parts:
-            new = self._run(passes.evaluate, self.likelihood, self.placement, needs, u, self.constants, part.data)
-            sums = tuple(a + b for a, b in zip(sums, jax.device_get(new))) if sums else jax.device_get(new)
-        if penalised and self.program.penalties:
-            extra = jax.device_get(self._run(passes.penalty, self.program, needs, u, self.constants))
-            sums = tuple(a + b for a, b in zip(sums, extra))
+        sums = self._over_parts(passes.evaluate, needs, u)
+        if penalised:
+            sums = _added(sums, self._penalty(needs, u))
         return self._in_z(sums)
 
     def evaluate_batch(self, z: np.ndarray, needs: str = "hessian") -> list[Evaluation]:
         """`evaluate` at each row of `z`, as one compiled batch."""
         self._count(needs)
         u = np.stack([self.to_u(row) for row in z])
-        sums: tuple = ()
-        for part in self.parts:
-            new = self._run(passes.evaluate_batch, self.likelihood, self.placement, needs, u, self.constants, part.data)
-            sums = tuple(a + b for a, b in zip(sums, jax.device_get(new))) if sums else jax.device_get(new)
-        rows = [tuple(s[i] for s in sums) for i in range(len(z))]
-        if self.program.penalties:
-            extra = [jax.device_get(self._run(passes.penalty, self.program, needs, v, self.constants)) for v in u]
-            rows = [tuple(a + b for a, b in zip(row, e)) for row, e in zip(rows, extra)]
-        return [self._in_z(row) for row in rows]
+        sums = self._over_parts(passes.evaluate_batch, needs, u)
+        return [self._in_z(_added(tuple(s[i] for s in sums), self._penalty(needs, v))) for i, v in enumerate(u)]
 
     def value(self, z: np.ndarray) -> float:
         return self.evaluate(z, "value").value
@@ -177,12 +188,10 @@ class Objective:
         """The Hessian at `z` times `v`."""
         self._count("hvp")
         u, direction = self.to_u(z), self.direction(v)
-        total = np.zeros(self.layout.size)
-        for part in self.parts:
-            args = (self.likelihood, self.placement, u, direction, self.constants, part.data)
-            total = total + jax.device_get(self._run(passes.hessian_product, *args))
+        total = self._over_parts(passes.hessian_product, u, direction)
         if self.program.penalties:
-            total = total + jax.device_get(self._run(_penalty_product, self.program, u, direction, self.constants))
+            args = (self.program, u, direction, self.constants)
+            total = total + jax.device_get(self._run(passes.penalty_product, *args))
         return total[self.free] * self.scale
 
     def along(self, z: np.ndarray, p: np.ndarray) -> Line:
@@ -196,10 +205,7 @@ class Objective:
         u = self.to_u(z)
         where = part.chunk[chosen].astype(np.int32), part.row[chosen].astype(np.int32)
         args = (self.likelihood, u, self.constants, part.data, *where, np.float64(scale))
-        value, gradient = jax.device_get(self._run(passes.evaluate_sample, *args))
-        if self.program.penalties:
-            extra = jax.device_get(self._run(passes.penalty, self.program, "gradient", u, self.constants))
-            value, gradient = value + extra[0], gradient + extra[1]
+        value, gradient = _added(jax.device_get(self._run(passes.evaluate_sample, *args)), self._penalty("gradient", u))
         return float(value), gradient[self.free] * self.scale
 
     # --- per unit -----------------------------------------------------------------------------------------------------
@@ -254,16 +260,11 @@ class Line:
             args = (o.likelihood, o.placement, at, self._u, etas, o.constants, part.data)
             v, s = jax.device_get(o._run(passes.along, *args))
             value, slope = value + float(v), slope + float(s)
-        if o.program.penalties:
-            u = self._u[0] + step * self._u[1]
-            v, g = jax.device_get(o._run(passes.penalty, o.program, "gradient", u, o.constants))
-            value, slope = value + float(v), slope + float(g @ self._u[1])
+        if extra := o._penalty("gradient", self._u[0] + step * self._u[1]):
+            value, slope = value + float(extra[0]), slope + float(extra[1] @ self._u[1])
         return value, slope
 
 
-def _product(program: Program, u: jax.Array, v: jax.Array, constants: Any) -> jax.Array:
-    f = lambda u: passes.penalty_value(program, u, constants)
-    return jax.jvp(jax.grad(f), (u,), (v,))[1]
-
-
-_penalty_product = jax.jit(_product, static_argnums=0)
+def _added(sums: tuple, extra: tuple) -> tuple:
+    """Value and derivatives of the likelihood, and those of the penalties where there are any."""
+    return tuple(a + b for a, b in zip(sums, extra)) if extra else sums

@@ -350,3 +350,9 @@ def penalty(program: Program, needs: str, u: jax.Array, constants: Any) -> tuple
         return (f(u),)
     value, gradient = jax.value_and_grad(f)(u)
     return (value, gradient) if needs == "gradient" else (value, gradient, jax.hessian(f)(u))
+
+
+@partial(jax.jit, static_argnums=0)
+def penalty_product(program: Program, u: jax.Array, v: jax.Array, constants: Any) -> jax.Array:
+    """The Hessian of the penalties times a vector."""
+    return jax.jvp(jax.grad(lambda u: penalty_value(program, u, constants)), (u,), (v,))[1]

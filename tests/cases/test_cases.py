@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import json
 import re
 import warnings
 
@@ -11,10 +10,10 @@ import pytest
 
 import jaxmle as jm
 
-from ..conftest import SHARED
+from ..conftest import SHARED, read_cases
 from .densities import LATER, model_of
 
-CASES = json.loads((SHARED / "cases.json").read_text()) if (SHARED / "cases.json").exists() else []
+CASES = read_cases()
 DONE = [c for c in CASES if c["kind"] not in LATER]
 NUMBERS = [c for c in DONE if "outcome" not in c["expected"] and not c["kind"].startswith("nist_nonlinear")]
 

@@ -1,7 +1,6 @@
 """The data sets that come with the package."""
 
 import csv
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +9,13 @@ import pytest
 from jaxmle.datasets import NAMES, certified, load
 from jaxmle.errors import DataError
 
-CASES = Path(__file__).parents[3] / "shared" / "cases"
-
-
-@pytest.fixture(scope="module")
-def cases():
-    if not (CASES / "cases.json").exists():
-        pytest.skip("the reference cases are not beside this checkout")
-    return {case["id"]: case for case in json.loads((CASES / "cases.json").read_text())}
+from ..conftest import SHARED
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_data_and_certified_values_are_those_of_the_reference_case(name, cases):
     case = cases[f"nist_{name}"]
-    with open(CASES / case["data_file"]) as file:
+    with open(SHARED / case["data_file"]) as file:
         expected = np.array([[float(cell) for cell in row] for row in list(csv.reader(file))[1:]])
     assert np.array_equal(np.column_stack(list(load(name).values())), expected)
     answer = certified(name)
