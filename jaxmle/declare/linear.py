@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from ..errors import ModelError
+from .formula import Formula
 from .links import resolve_link
 
 CONSTANT = 1
@@ -35,7 +36,7 @@ class Linear:
         ModelError: for terms, link or shape that make no sense.
     """
 
-    terms: str | Sequence[str | int]
+    terms: str | Sequence[str | int] | Formula
     _: KW_ONLY
     link: Any = None
     shape: Any = ()
@@ -46,7 +47,9 @@ class Linear:
 
     def __post_init__(self) -> None:
         terms = self.terms
-        if isinstance(terms, Sequence) and not isinstance(terms, str):
+        if isinstance(terms, Formula):
+            pass
+        elif isinstance(terms, Sequence) and not isinstance(terms, str):
             terms = tuple(terms)
             wrong = [t for t in terms if not (isinstance(t, str) or (isinstance(t, int) and t == CONSTANT))]
             if wrong or not terms:
@@ -74,7 +77,7 @@ class Linear:
     @property
     def is_formula(self) -> bool:
         """Whether the terms are a formula and not the names of columns."""
-        return isinstance(self.terms, str) and self.terms.lstrip().startswith("~")
+        return isinstance(self.terms, Formula) or (isinstance(self.terms, str) and self.terms.lstrip().startswith("~"))
 
     @property
     def n_outputs(self) -> int:

@@ -12,6 +12,7 @@ from jax.scipy.special import ndtr, ndtri
 from jax.typing import ArrayLike
 
 from ..errors import ModelError, did_you_mean
+from ..numerics import log1mexp, log_ndtr, log_sigmoid
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,14 @@ class Link(abc.ABC):
     @abc.abstractmethod
     def inverse(self, eta: ArrayLike) -> Array:
         """The natural value `theta` of a predictor `eta`, elementwise."""
+
+    def log_inverse(self, eta: ArrayLike) -> Array:
+        """The logarithm of the natural value, with its digits in the tails."""
+        return jnp.log(self.inverse(eta))
+
+    def log_complement(self, eta: ArrayLike) -> Array:
+        """The logarithm of one minus the natural value, with its digits in the tails."""
+        return jnp.log1p(-self.inverse(eta))
 
 
 @jax.custom_jvp
@@ -76,6 +85,12 @@ class Log(Link):
     def inverse(self, eta: ArrayLike) -> Array:
         return jnp.exp(eta)
 
+    def log_inverse(self, eta: ArrayLike) -> Array:
+        return jnp.asarray(eta)
+
+    def log_complement(self, eta: ArrayLike) -> Array:
+        return log1mexp(jnp.negative(eta))
+
 
 @dataclass(frozen=True)
 class Logit(Link):
@@ -88,6 +103,12 @@ class Logit(Link):
 
     def inverse(self, eta: ArrayLike) -> Array:
         return _logistic(eta)
+
+    def log_inverse(self, eta: ArrayLike) -> Array:
+        return log_sigmoid(eta)
+
+    def log_complement(self, eta: ArrayLike) -> Array:
+        return log_sigmoid(jnp.negative(eta))
 
 
 @dataclass(frozen=True)
@@ -120,6 +141,12 @@ class Probit(Link):
     def inverse(self, eta: ArrayLike) -> Array:
         return ndtr(eta)
 
+    def log_inverse(self, eta: ArrayLike) -> Array:
+        return log_ndtr(eta)
+
+    def log_complement(self, eta: ArrayLike) -> Array:
+        return log_ndtr(jnp.negative(eta))
+
 
 @dataclass(frozen=True)
 class CLogLog(Link):
@@ -133,6 +160,12 @@ class CLogLog(Link):
     def inverse(self, eta: ArrayLike) -> Array:
         return -jnp.expm1(-_double_exp(eta))
 
+    def log_inverse(self, eta: ArrayLike) -> Array:
+        return log1mexp(_double_exp(eta))
+
+    def log_complement(self, eta: ArrayLike) -> Array:
+        return -jnp.exp(jnp.asarray(eta))
+
 
 @dataclass(frozen=True)
 class LogLog(Link):
@@ -145,6 +178,12 @@ class LogLog(Link):
 
     def inverse(self, eta: ArrayLike) -> Array:
         return jnp.exp(-_double_exp(jnp.negative(eta)))
+
+    def log_inverse(self, eta: ArrayLike) -> Array:
+        return -jnp.exp(jnp.negative(eta))
+
+    def log_complement(self, eta: ArrayLike) -> Array:
+        return log1mexp(_double_exp(jnp.negative(eta)))
 
 
 @dataclass(frozen=True)
@@ -163,6 +202,12 @@ class Cauchit(Link):
 
     def inverse(self, eta: ArrayLike) -> Array:
         return jnp.arctan2(jnp.ones_like(eta), jnp.negative(eta)) / jnp.pi
+
+    def log_inverse(self, eta: ArrayLike) -> Array:
+        return jnp.log(self.inverse(eta))
+
+    def log_complement(self, eta: ArrayLike) -> Array:
+        return jnp.log(self.inverse(jnp.negative(eta)))
 
 
 @dataclass(frozen=True)
@@ -250,6 +295,10 @@ LINKS: dict[str, Link] = {
 """The links that have a name; `interval(low, high)` makes the one that needs two numbers."""
 
 
+UNSPECIFIED = Identity()
+"""The link that was not chosen: the identity, for which a family puts its own."""
+
+
 def interval(low: float, high: float) -> Link:
     """The scaled logit link of the open interval (low, high); the bounds are finite, low < high, or `ModelError`."""
     low, high = finite_interval(low, high, "interval")
@@ -287,7 +336,7 @@ def _without_bounds(low: float, high: float) -> str:
 def resolve_link(link: str | Link | None) -> Link:
     """The link of a name, a link as it is, the identity for None; `ModelError` with the choices for anything else."""
     if link is None:
-        return LINKS["identity"]
+        return UNSPECIFIED
     if isinstance(link, Link):
         return link
     if isinstance(link, str) and link in LINKS:

@@ -30,6 +30,7 @@ class Model:
         params: name → a domain (`Positive()`), a `Linear`, or a number (a known constant).
         unit: what one observation is: `"row"`, `"all"`, or the name of the column that says which group a row is in.
         name: what a summary calls the model; default the function's name.
+        about: what a summary says beside the name, such as the formula.
 
     Raises:
         ModelError: when the function or a declaration cannot be used.
@@ -39,6 +40,7 @@ class Model:
     params: Mapping[str, Parameter]
     unit: str = "row"
     name: str | None = None
+    about: str = ""
 
     def __post_init__(self) -> None:
         _check_function(self.log_density, self.unit)

@@ -1,0 +1,178 @@
+"""The distribution of a response in one row: log-densities that know more than their value."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import DataError, ModelError, rows_in_words
+from .distributions.base import Distribution
+from .model import Parameter
+
+Encoded = dict[str, np.ndarray]
+"""Columns of the data as the log-density reads them, by name."""
+
+
+class Data(Protocol):
+    """What binding asks of the data: their columns, before anything is computed."""
+
+    @property
+    def n_rows(self) -> int: ...
+    def column(self, name: str, role: str = ...) -> np.ndarray: ...
+    def numeric(self, name: str, role: str = ...) -> np.ndarray: ...
+    def categories(self, name: str) -> tuple[Any, ...] | None: ...
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A family's log-density that has seen the data: levels known, support checked.
+
+    `encoded` are the columns that it reads in place of the user's; `starts` values of parameters from which a search
+    may begin.
+    """
+
+    conditional: Conditional
+    params: Mapping[str, Parameter]
+    encoded: Encoded
+    starts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Conditional(abc.ABC):
+    """The distribution of a response given its row; called like any log-density, of `p` and `row`.
+
+    Equal contents are equal objects, so that equal models are compiled once. What belongs to it by composition
+    (inflated, truncated, censored) is another `Conditional` around one.
+    """
+
+    @property
+    @abc.abstractmethod
+    def response(self) -> tuple[str, ...]:
+        """The columns of the response."""
+
+    @property
+    @abc.abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """All columns that it reads, those of the response among them."""
+
+    @abc.abstractmethod
+    def distribution(self, p: Any, row: Mapping[str, Any]) -> Distribution:
+        """The distribution of the response; it does not read the response."""
+
+    @abc.abstractmethod
+    def bind(self, params: Mapping[str, Parameter], data: Data, weights: np.ndarray) -> Bound:
+        """Learn levels from the data, or check them against those known; raises `DataError` outside the support."""
+
+    def observed(self, row: Mapping[str, Any]) -> Any:
+        """The response in one row: a number, or a vector where it has several columns."""
+        if len(self.response) == 1:
+            return row[self.response[0]]
+        return jnp.stack([row[name] for name in self.response])
+
+    def __call__(self, p: Any, row: Mapping[str, Any]) -> Any:
+        return self.distribution(p, row).log_prob(self.observed(row))
+
+    def expected(self, p: Any, row: Mapping[str, Any]) -> Any:
+        """The expectation of the log-density, taken at parameters that are held while it is differentiated."""
+        here = self.distribution(p, row)
+        return here.expected_log_prob(held(here))
+
+    @property
+    def kind(self) -> type[Distribution] | None:
+        """The class of the distribution, where it is one of a family; None for compositions."""
+        return None
+
+
+def held(distribution: Any) -> Any:
+    """A distribution whose parameters are constants to autodiff."""
+    return jax.tree.map(jax.lax.stop_gradient, distribution)
+
+
+@dataclass(frozen=True)
+class Response(Conditional):
+    """The response of one family.
+
+    Arguments:
+        family: the class of the distribution.
+        names: the columns of the response.
+        known: (field, column) for what the family knows in each row, such as the trials.
+        levels: the two or more values that are encoded as 0, 1, ..., when these have been learnt from data.
+        suffix: what is added to the names of the parameters (a mixture's components have one each).
+    """
+
+    family: type[Distribution]
+    names: tuple[str, ...]
+    known: tuple[tuple[str, str], ...] = ()
+    levels: tuple[Any, ...] | None = None
+    suffix: str = ""
+
+    @property
+    def response(self) -> tuple[str, ...]:
+        return self.names
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.names, *(column for _, column in self.known))
+
+    @property
+    def kind(self) -> type[Distribution]:
+        return self.family
+
+    def distribution(self, p: Any, row: Mapping[str, Any]) -> Distribution:
+        fields = {field: row[column] for field, column in self.known}
+        fields |= {name: on_scale(p, name + self.suffix) for name in self.family.parameters}
+        return self.family(**fields)
+
+    def bind(self, params: Mapping[str, Parameter], data: Data, weights: np.ndarray) -> Bound:
+        known = {}
+        for field, column in self.known:
+            known[field] = data.numeric(column, f"the {field} of {self.family.title}").astype(np.float64)
+        encoded: Encoded = {}
+        levels = self.levels
+        if len(self.names) == 1:
+            y, levels = self.family.encode(data, self.names[0], self.levels)
+            encoded[self.names[0]] = y
+        else:
+            y = np.stack([data.numeric(name, "the response").astype(np.float64) for name in self.names], axis=1)
+        refuse_outside(self.family, self.names, y, known)
+        starts = {name + self.suffix: v for name, v in self.family.starts(y, weights, known).items()}
+        return Bound(replace(self, levels=levels), params, encoded, starts)
+
+
+def on_scale(p: Any, name: str) -> Any:
+    """A parameter by its predictor if `p` knows it, else by its natural value."""
+    scales = getattr(p, "scales", None)
+    return scales[name] if scales and name in scales else p[name]
+
+
+def refuse_outside(
+    family: type[Distribution], names: tuple[str, ...], y: np.ndarray, known: Mapping[str, np.ndarray]
+) -> None:
+    """`DataError` for responses that no parameter of the family can explain, naming the first rows and values."""
+    outside = np.asarray(family.outside(y, known))
+    if not outside.any():
+        return
+    rows = np.flatnonzero(outside)
+    values = ", ".join(str(v) for v in np.asarray(y)[rows[:5]].tolist())
+    column = ", ".join(map(repr, names))
+    what = f"{len(rows):,} value{'s' * (len(rows) != 1)}"
+    raise DataError(
+        f"Response {column} has {what} outside the support of the {family.title} family in {rows_in_words(rows)} "
+        f"({values}); expected {family.support.words}. Mend or leave out these rows, or choose another family."
+    )
+
+
+def conditional_of(model: Any, wanted: str) -> Conditional:
+    """The model's conditional distribution; `ModelError` if its log-density is a plain function."""
+    if not isinstance(model.log_density, Conditional):
+        raise ModelError(
+            f"{wanted} needs a model made of a family, whose distribution is known; {model.title!r} is a log-density "
+            "alone. Make a jm.Distribution of it, and jm.family(...) gives the rest."
+        )
+    return model.log_density
