@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..runtime import MAX_KERNEL_ROWS
+from .design import Design
 
 CHUNK_ROWS = 2048
 """Units in one chunk of a data set that needs several: near the fastest on CPUs, for 2 to 100 columns."""
@@ -30,6 +31,10 @@ class Chunks:
     mask: np.ndarray | None
     count: int
     units: np.ndarray
+
+
+def design_arrays(design: Design) -> np.ndarray:
+    return design.matrix
 
 
 def bucket(n: int) -> int:

@@ -15,17 +15,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import runtime
-from ..data.chunks import Chunks, Groups, group_chunks, row_chunks, whole
+from ..data.chunks import Chunks, Groups, design_arrays, group_chunks, row_chunks, whole
 from ..data.design import Design, offset_of
 from ..data.tables import Table, check_finite
 from ..declare.linear import Linear
 from ..declare.model import Model
 from ..errors import DataError, FitWarning, ModelError, rows_in_words
+from .designs import columns_of
 from .fixing import Fixing
 from .layout import Block, Layout
 from .objective import Objective
 from .placement import Placement
 from .rows import Params, Program, Row, hashable, penalty_value, scalar, terms_of_all, through_jax
+from .scaling import column_scale
 
 CLOSURE_LIMIT = 10_000
 
@@ -243,7 +245,7 @@ def unit_weights(source: Source, weights: np.ndarray, unit: str) -> np.ndarray:
 
 def chunks_of(source: Source, weights: np.ndarray, unit: str, rows: int | None, n_devices: int = 1) -> list[Chunks]:
     """The data of `source` cut for the passes."""
-    designs = tuple(d.matrix for d in source.designs)
+    designs = tuple(design_arrays(d) for d in source.designs)
     if unit == "all":
         return [whole(source.columns, designs, source.offsets, weights)]
     if source.groups is not None:
@@ -254,11 +256,13 @@ def chunks_of(source: Source, weights: np.ndarray, unit: str, rows: int | None, 
 def layout_of(model: Model, source: Source, design_number: Mapping[str, int], fixing: Fixing) -> Layout:
     """The layout of the flat vector: every parameter in the order of declaration, but for wholly fixed constants."""
     blocks, constants, at = [], [], 0
+    columns = columns_of(source.designs)
     for name, parameter in model.params.items():
         if isinstance(parameter, Linear):
-            terms = source.designs[design_number[name]].names
+            number = design_number[name]
+            terms = source.designs[number].names
             size = len(terms) * parameter.n_outputs
-            blocks.append(Block(name, parameter, at, at + size, terms, design_number[name]))
+            blocks.append(Block(name, parameter, at, at + size, terms, number, columns[number]))
         elif name in fixing.constants:
             constants.append((name, parameter))
             continue
@@ -287,29 +291,6 @@ class _Prior:
 
     def __call__(self, theta: Mapping[str, Any]) -> jax.Array:
         return -jnp.sum(self.log_prob(theta[self.name]))
-
-
-def column_scale(layout: Layout, source: Source, weights: np.ndarray) -> np.ndarray:
-    """For each entry of `u`, a power of two near 1/(root mean square of its column): `z` ignores units of columns."""
-    scale = np.ones(layout.size)
-    cached: dict[int, np.ndarray] = {}
-    for block in layout.linears:
-        if block.design not in cached:
-            cached[block.design] = np.exp2(-np.round(_log2_size(source.designs[block.design].matrix)))
-        scale[block.start : block.stop] = np.repeat(cached[block.design], block.parameter.n_outputs)  # type: ignore[union-attr]
-    return scale
-
-
-def _log2_size(matrix: np.ndarray) -> np.ndarray:
-    """The logarithm of each column's root mean square; zero for a column of zeros."""
-    with np.errstate(over="ignore", under="ignore", divide="ignore"):
-        square = np.einsum("ij,ij->j", matrix, matrix, dtype=np.float64) / len(matrix)
-        out = 0.5 * np.log2(square)
-    for j in np.flatnonzero(~((square > 1e-290) & (square < np.inf))):  # squares beyond the range of a float
-        column = matrix[:, j].astype(np.float64)
-        largest = np.abs(column).max()
-        out[j] = np.log2(largest) + 0.5 * np.log2(np.mean(np.square(column / largest))) if largest > 0 else 0.0
-    return out
 
 
 @dataclass(frozen=True)
@@ -379,7 +360,7 @@ def build(
         constants=fixing.constants,
         base=base,
         free=free,
-        scale=column_scale(layout, source, per_unit)[free],
+        scale=column_scale(layout, source.designs)[free],
         n_units=source.n_units,
     )
     return Built(objective, source, per_unit)

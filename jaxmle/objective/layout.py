@@ -7,7 +7,7 @@ sees, holds the free ones among them, each divided by a scale that makes columns
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,11 +19,12 @@ from .. import runtime
 from ..declare.domains import Domain
 from ..declare.linear import Linear
 from ..declare.links import LINKS, Link
+from .designs import Columns
 
 
 @dataclass(frozen=True)
 class Block:
-    """One parameter's stretch `u[start:stop]`; `terms` and `design` belong to a `Linear`, and are empty otherwise."""
+    """One parameter's stretch `u[start:stop]`; `terms`, `design` (its number) and `columns` belong to a `Linear` alone."""
 
     name: str
     parameter: Domain | Linear
@@ -31,6 +32,7 @@ class Block:
     stop: int
     terms: tuple[str, ...] = ()
     design: int = -1
+    columns: Columns = field(default_factory=Columns)
 
     @property
     def is_linear(self) -> bool:

@@ -1,0 +1,47 @@
+"""Sizes of columns: what each coefficient is multiplied by, so that the solver's vector ignores units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..data.design import Design
+from .layout import Layout
+
+
+def column_scale(layout: Layout, designs: Sequence[Design]) -> np.ndarray:
+    """For each entry of `u`, a power of two near 1/(root mean square of its column): `z` ignores units of columns."""
+    scale = np.ones(layout.size)
+    cached: dict[int, np.ndarray] = {}
+    for block in layout.linears:
+        if block.design not in cached:
+            cached[block.design] = np.exp2(-np.round(_log2_sizes(designs[block.design])))
+        scale[block.start : block.stop] = np.repeat(cached[block.design], block.parameter.n_outputs)  # type: ignore[union-attr]
+    return scale
+
+
+def _log2_sizes(design: Design) -> np.ndarray:
+    """`_log2_size` of every column, by name; a level's column of zeros and ones has the size √(its share of rows)."""
+    factors: tuple[Any, ...] = getattr(design, "factors", ())
+    if not factors:
+        return _log2_size(design.matrix)
+    out = np.zeros(len(design.names))
+    out[list(design.dense)] = _log2_size(design.matrix)
+    for f in factors:
+        count = np.bincount(f.codes[f.codes >= 0], minlength=f.n_levels)
+        out[f.first : f.first + f.n_levels] = 0.5 * np.log2(np.where(count > 0, count / len(f.codes), 1.0))
+    return out
+
+
+def _log2_size(matrix: np.ndarray) -> np.ndarray:
+    """The logarithm of each column's root mean square; zero for a column of zeros."""
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        square = np.einsum("ij,ij->j", matrix, matrix, dtype=np.float64) / len(matrix)
+        out = 0.5 * np.log2(square)
+    for j in np.flatnonzero(~((square > 1e-290) & (square < np.inf))):  # squares beyond the range of a float
+        column = matrix[:, j].astype(np.float64)
+        largest = np.abs(column).max()
+        out[j] = np.log2(largest) + 0.5 * np.log2(np.mean(np.square(column / largest))) if largest > 0 else 0.0
+    return out
