@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,17 +16,21 @@ CHUNK_ROWS = 2048
 """Units in one chunk of a data set that needs several: near the fastest on CPUs, for 2 to 100 columns."""
 
 
+Arrays: TypeAlias = Mapping[str, np.ndarray]
+"""What one design is made of, see `design_arrays`."""
+
+
 @dataclass(frozen=True)
 class Chunks:
     """One compiled program's data. Every array has shape (chunks, ..., rows of a chunk).
 
-    `columns` by name, `designs` in the order of the layout, `offsets` by parameter, `weights` (zero for padding),
-    `mask` for groups only. `count` chunks hold data; the rest is padding and never computed. `units` tells which unit
-    of the data set (a row, a group) each real position is, in order.
+    `columns` by name, `designs` ("dense" and "codes") in the order of the layout, `offsets` by parameter, `weights`
+    (zero for padding), `mask` for groups only. `count` chunks hold data; the rest is padding and never computed.
+    `units` tells which unit of the data set (a row, a group) each real position is, in order.
     """
 
     columns: dict[str, np.ndarray]
-    designs: tuple[np.ndarray, ...]
+    designs: tuple[Arrays, ...]
     offsets: dict[str, np.ndarray]
     weights: np.ndarray
     mask: np.ndarray | None
@@ -33,8 +38,10 @@ class Chunks:
     units: np.ndarray
 
 
-def design_arrays(design: Design) -> np.ndarray:
-    return design.matrix
+def design_arrays(design: Design) -> Arrays:
+    """What a design is made of, rows first: "dense", its columns of numbers, and "codes", one column a factor."""
+    factors = getattr(design, "factors", ())
+    return {"dense": design.matrix} | ({"codes": np.stack([f.codes for f in factors], axis=1)} if factors else {})
 
 
 def bucket(n: int) -> int:
@@ -89,7 +96,7 @@ def _weights(weights: np.ndarray, chunks: int, rows: int) -> np.ndarray:
 
 def row_chunks(
     columns: Mapping[str, np.ndarray],
-    designs: tuple[np.ndarray, ...],
+    designs: tuple[Arrays, ...],
     offsets: Mapping[str, np.ndarray],
     weights: np.ndarray,
     rows: int | None = None,
@@ -100,7 +107,7 @@ def row_chunks(
     total, count, rows = chunk_shape(len(weights), rows, n_devices)
     return Chunks(
         columns={k: _cut(v, total, rows) for k, v in columns.items()},
-        designs=tuple(_cut(d, total, rows) for d in designs),
+        designs=tuple({k: _cut(v, total, rows) for k, v in d.items()} for d in designs),
         offsets={k: _cut(v, total, rows) for k, v in offsets.items()},
         weights=_weights(weights, total, rows),
         mask=None if mask is None else _cut(mask, total, rows),
@@ -111,14 +118,14 @@ def row_chunks(
 
 def whole(
     columns: Mapping[str, np.ndarray],
-    designs: tuple[np.ndarray, ...],
+    designs: tuple[Arrays, ...],
     offsets: Mapping[str, np.ndarray],
     weights: np.ndarray,
 ) -> Chunks:
     """One chunk that is the whole data set in its own order, without padding; a copy, as a device may share memory."""
     return Chunks(
         columns={k: v[None].copy() for k, v in columns.items()},
-        designs=tuple(d.T[None].copy() for d in designs),
+        designs=tuple({k: v.T[None].copy() for k, v in d.items()} for d in designs),
         offsets={k: np.moveaxis(v, 0, -1)[None].copy() for k, v in offsets.items()},
         weights=weights[None].copy(),
         mask=None,
@@ -149,7 +156,7 @@ class Groups:
 def group_chunks(
     groups: Groups,
     columns: Mapping[str, np.ndarray],
-    designs: tuple[np.ndarray, ...],
+    designs: tuple[Arrays, ...],
     offsets: Mapping[str, np.ndarray],
     weights: np.ndarray,
     rows: int | None = None,
@@ -169,7 +176,7 @@ def group_chunks(
         where = np.stack([_pad(groups.members[u], length) for u in units])
         chunks = row_chunks(
             {k: v[where] for k, v in columns.items()},
-            tuple(np.moveaxis(d[where], 1, -1) for d in designs),
+            tuple({k: np.moveaxis(v[where], 1, -1) for k, v in d.items()} for d in designs),
             {k: np.moveaxis(v[where], 1, -1) for k, v in offsets.items()},
             weights[units],
             _groups_of(int(length), len(units), rows),

@@ -1,14 +1,26 @@
-"""Products with designs that keep their categorical columns as codes; a table of zeros and ones is never made."""
+"""Products with designs whose categorical columns are codes: a table of zeros and ones is never made of all rows.
+
+A chunk's design is {"dense": (columns that are numbers, rows), "codes": (factors, rows)}; `Columns` says what stands
+where. A factor's code is the number of its level, -1 for the reference level, which has no column. Sums by level have
+a place for the reference level all the same, before the others: so no row is a case apart. The sums over a design's
+columns are thus vectors of `places`: the numbers first, then each factor with its reference level; `order` finds the
+columns there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..data.design import Design
+
+Arrays: TypeAlias = Mapping[str, jax.Array]
+"""One design of one chunk; without "codes" where it has no factors."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +38,26 @@ class Columns:
 
     dense: tuple[int, ...] = ()
     factors: tuple[Levels, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Levels | None, ...]:
+        """What products are made of one by one: the numbers (None), where there are any, and each factor."""
+        return ((None,) if self.dense or not self.factors else ()) + self.factors
+
+    @property
+    def places(self) -> int:
+        return len(self.dense) + sum(f.size + 1 for f in self.factors)
+
+    @property
+    def order(self) -> np.ndarray:
+        """For each column, its place in sums over the design."""
+        out = np.zeros(len(self.dense) + sum(f.size for f in self.factors), int)
+        out[list(self.dense)] = np.arange(len(self.dense))
+        at = len(self.dense)
+        for f in self.factors:
+            out[f.first : f.first + f.size] = at + 1 + np.arange(f.size)
+            at += f.size + 1
+        return out
 
 
 def columns_of(designs: Sequence[Design]) -> tuple[Columns, ...]:
@@ -46,3 +78,88 @@ def columns_of(designs: Sequence[Design]) -> tuple[Columns, ...]:
         dense = tuple(int(i) for i in design.dense) if factors else tuple(range(len(design.names)))
         out.append(Columns(dense, levels))
     return tuple(out)
+
+
+def times(columns: Columns, design: Arrays, beta: jax.Array) -> jax.Array:
+    """X β: coefficients (columns, outputs) to predictors (outputs, ..., rows)."""
+    if not columns.factors:
+        return jnp.tensordot(beta.T, design["dense"], axes=1)
+    by_level = [
+        jnp.pad(beta[f.first : f.first + f.size].T, ((0, 0), (1, 0))).at[:, codes + 1].get(mode="clip")
+        for f, codes in zip(columns.factors, design["codes"])
+    ]
+    if columns.dense:
+        by_level.append(jnp.tensordot(beta[np.array(columns.dense)].T, design["dense"], axes=1))
+    return sum(by_level[1:], by_level[0])
+
+
+def transposed(columns: Columns, design: Arrays, g: jax.Array) -> jax.Array:
+    """Xᵀ g: numbers by row, shape (..., rows), to float64 sums over the rows by place, shape (places, ...)."""
+    sums = [(x @ g.T).astype(jnp.float64) if f is None else _by_level(x, g, f.size) for f, x in _parts(columns, design)]
+    return sums[0] if len(sums) == 1 else jnp.concatenate(sums)
+
+
+def rows(columns: Columns, design: Arrays, g: jax.Array) -> jax.Array:
+    """Xᵀ diag(g): the columns, each row multiplied by its number, shape (places, rows)."""
+    pieces = [
+        x * g if f is None else jnp.where(x == jnp.arange(-1, f.size)[:, None], g, 0)
+        for f, x in _parts(columns, design)
+    ]
+    return pieces[0] if len(pieces) == 1 else jnp.concatenate(pieces)
+
+
+def product(columns_a: Columns, a: Arrays, w: jax.Array, columns_b: Columns, b: Arrays) -> list[list[Any]]:
+    """X_aᵀ diag(w) X_b for several w, shape (n, rows), part by part and compact; `matrix` writes the sum out.
+
+    With one design on both sides it is symmetric, and only the parts above the diagonal are given.
+    """
+    left, right = _parts(columns_a, a), _parts(columns_b, b)
+    return [[None if a is b and q < p else _block(x, w, y) for q, y in enumerate(right)] for p, x in enumerate(left)]
+
+
+def matrix(columns_a: Columns, sums: list[list[Any]], columns_b: Columns, i: int) -> jax.Array:
+    """The `i`-th of the matrices that `product` gave the parts of, shape (places, places)."""
+
+    def block(p: int, q: int) -> jax.Array:
+        f, g, x = columns_a.parts[p], columns_b.parts[q], sums[p][q]
+        if x is None:
+            return block(q, p).T
+        if f is None and g is not None:
+            return x[:, i].T
+        if f is not None and g is None:
+            return x[:, i]
+        return jnp.diag(x[:, i]) if f is not None and g is not None and f.key == g.key else x[i]
+
+    written = [[block(p, q) for q in range(len(columns_b.parts))] for p in range(len(columns_a.parts))]
+    return written[0][0] if len(written) == len(written[0]) == 1 else jnp.block(written)
+
+
+def _parts(columns: Columns, design: Arrays) -> list[tuple[Levels | None, jax.Array]]:
+    arrays = [design["dense"]] if columns.parts[0] is None else []
+    return list(zip(columns.parts, [*arrays, *design["codes"]] if columns.factors else arrays))
+
+
+def _by_level(codes: jax.Array, values: jax.Array, size: int) -> jax.Array:
+    """Σ over the rows of each level, the reference level first: (..., rows) to (1 + size, ...).
+
+    The compiler adds to the running total of all chunks in place if nothing is done to what this returns.
+    """
+    values = jnp.moveaxis(values, -1, 0).astype(jnp.float64)
+    return jnp.zeros((size + 1, *values.shape[1:])).at[codes + 1].add(values)
+
+
+def _block(x: tuple[Levels | None, jax.Array], w: jax.Array, y: tuple[Levels | None, jax.Array]) -> jax.Array:
+    """One part of `product`: numbers (n, p, q), numbers and levels (levels, n, p), the same levels (levels, n: a
+    diagonal), levels of two factors (n, levels, levels: a cross-tabulation)."""
+    (f, left), (g, right) = x, y
+    if f is None and g is None:
+        scaled = (w[:, None, :] * left[None]).reshape(-1, left.shape[-1])
+        return (scaled @ right.T).astype(jnp.float64).reshape(w.shape[0], left.shape[0], right.shape[0])
+    if f is None:
+        return _by_level(right, w[:, None, :] * left[None], g.size)  # type: ignore[union-attr]
+    if g is None:
+        return _by_level(left, w[:, None, :] * right[None], f.size)
+    if f.key == g.key:
+        return _by_level(left, w, f.size)
+    zeros = jnp.zeros((w.shape[0], f.size + 1, g.size + 1))
+    return zeros.at[:, left + 1, right + 1].add(w.astype(jnp.float64))

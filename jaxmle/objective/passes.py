@@ -6,11 +6,13 @@ all rows at once gives one column of every row's Hessian block. Matrix products 
 
     ∂/∂β_a = X_a ∂/∂η_a          ∂²/∂β_a∂β_b = X_a diag(∂²/∂η_a∂η_b) X_bᵀ       (designs feature-major)
 
-which costs one read of the designs. A program without structured predictors has d = u, and the same code.
+which costs one read of the designs (see `designs` for the columns that are levels of factors). A program without
+structured predictors has d = u, and the same code.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,9 +21,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
+from ..errors import ModelError
 from ..runtime import MAX_KERNEL_ROWS
+from . import designs
+from .designs import Columns
 from .placement import AXIS, Placement
-from .rows import Program, in_precision, log_densities, penalty_value, split, stacked_predictors
+from .rows import Program, hashable, in_precision, log_densities, penalty_value, split, stacked_predictors
 
 TANGENTS_AT_ONCE = 32
 
@@ -30,7 +35,10 @@ FORWARD_AT_MOST = 8
 
 
 class Evaluation(NamedTuple):
-    """The negative log-likelihood and, where asked for, its gradient and a matrix: the Hessian or Σ s sᵀ."""
+    """The negative log-likelihood and, where asked for, its gradient and a matrix.
+
+    The matrix is the Hessian ("hessian"), Σ s sᵀ over the units' scores ("opg") or the expected information ("expected").
+    """
 
     value: Any
     gradient: Any = None
@@ -58,20 +66,23 @@ def _owners(program: Program) -> list[int]:
     return [b.design for b in program.predictors for _ in range(b.parameter.n_outputs)]  # type: ignore[union-attr]
 
 
-def _coefficients(program: Program) -> list[np.ndarray]:
-    """For each structured predictor, the positions of its coefficients in `u`."""
-    out = []
-    for b in program.predictors:
-        index = np.arange(b.start, b.stop).reshape(len(b.terms), -1)
-        out.extend(index.T)
-    return out
+def _columns_of(program: Program) -> list[Columns]:
+    """For each structured predictor, the columns of its design."""
+    return [b.columns for b in program.predictors for _ in range(b.parameter.n_outputs)]  # type: ignore[union-attr]
 
 
 def _order(program: Program) -> np.ndarray:
     """Where, among the derivatives that the chunks add up (first in d, then by predictor), each entry of `u` is."""
     if not program.structured:
         return np.arange(program.layout.size)
-    return np.argsort(np.concatenate([program.layout.dense_index, *_coefficients(program)]))
+    order, dense = np.zeros(program.layout.size, int), program.layout.dense_index
+    order[dense] = np.arange(len(dense))
+    at = len(dense)
+    for b in program.predictors:
+        for positions in np.arange(b.start, b.stop).reshape(len(b.terms), -1).T:
+            order[positions] = at + b.columns.order
+            at += b.columns.places
+    return order
 
 
 def _columns(column: Any, n: int) -> Any:
@@ -95,16 +106,16 @@ def _push(program: Program, gradient: Any, eta: jax.Array, dense: jax.Array) -> 
     return _columns(column, k + m)
 
 
-def _hessian_parts(program: Program, chunk: dict, h_eta: jax.Array, h_dense: jax.Array) -> dict[str, Any]:
+def _matrix_parts(program: Program, chunk: dict, h_eta: jax.Array, h_dense: jax.Array) -> dict[str, Any]:
+    """A matrix in (η, d), as `_push` gives it, summed over the chunk's rows: its parts in (d, coefficients)."""
     k = program.n_predictors
-    owners, designs = _owners(program), chunk["designs"]
+    owners, columns, data = _owners(program), _columns_of(program), chunk["designs"]
+    shape = dict(zip(owners, columns))
     products = []
     for a, b in _design_pairs(program):
-        x, y = designs[a], designs[b]
         w = jnp.stack([h_eta[i, j] for i, j in _pairs_of(program, a, b)])
-        left = (w[:, None, :] * x[None]).reshape(-1, x.shape[-1])
-        products.append((left @ y.T).astype(jnp.float64).reshape(w.shape[0], x.shape[0], y.shape[0]))
-    cross = [(designs[owners[j]] @ h_eta[k:, j].T).astype(jnp.float64) for j in range(k)]
+        products.append(designs.product(shape[a], data[a], w, shape[b], data[b]))
+    cross = [designs.transposed(columns[j], data[owners[j]], h_eta[k:, j]) for j in range(k)]
     return {"products": products, "cross": cross, "dense": h_dense[k:].astype(jnp.float64)}
 
 
@@ -119,35 +130,52 @@ def _pairs_of(program: Program, a: int, b: int) -> list[tuple[int, int]]:
 
 
 def _assemble(program: Program, parts: dict[str, Any]) -> jax.Array:
-    """The Hessian in `u` from the sums over chunks."""
-    layout = program.layout
+    """The matrix in `u` from the sums over chunks."""
     if not program.structured:
         return parts["dense"]
-    out = jnp.zeros((layout.size, layout.size), jnp.float64)
-    where, dense = _coefficients(program), layout.dense_index
-    for (a, b), product in zip(_design_pairs(program), parts["products"]):
-        for (i, j), block in zip(_pairs_of(program, a, b), product):
-            out = out.at[np.ix_(where[i], where[j])].set(block)
-            if i != j:
-                out = out.at[np.ix_(where[j], where[i])].set(block.T)
-    for i, block in enumerate(parts["cross"]):
-        out = out.at[np.ix_(where[i], dense)].set(block)
-        out = out.at[np.ix_(dense, where[i])].set(block.T)
-    return out.at[np.ix_(dense, dense)].set(parts["dense"])
+    columns, k = _columns_of(program), program.n_predictors
+    blocks: list[list[Any]] = [[None] * k for _ in range(k)]
+    for (a, b), sums in zip(_design_pairs(program), parts["products"]):
+        for n, (i, j) in enumerate(_pairs_of(program, a, b)):
+            blocks[i][j] = designs.matrix(columns[i], sums, columns[j], n)
+            blocks[j][i] = blocks[i][j] if i == j else blocks[i][j].T
+    cross = parts["cross"]
+    by_predictor = [[cross[i], *blocks[i]] for i in range(k)]
+    order = _order(program)
+    return jnp.block([[parts["dense"], *(x.T for x in cross)], *by_predictor])[order][:, order]
 
 
 def _stacked(program: Program, chunk: dict, g_eta: jax.Array, g_dense: jax.Array) -> jax.Array:
     """A derivative in (η, d), summed over the chunk's rows, as one in (d, coefficients by predictor)."""
-    parts = [chunk["designs"][owner] @ g for owner, g in zip(_owners(program), g_eta)]
-    return jnp.concatenate([x.astype(jnp.float64) for x in (g_dense, *parts)])
+    by_predictor = zip(_columns_of(program), _owners(program), g_eta)
+    parts = [designs.transposed(columns, chunk["designs"][owner], g) for columns, owner, g in by_predictor]
+    return jnp.concatenate([g_dense.astype(jnp.float64), *parts])
 
 
-def _scores(program: Program, eta: jax.Array, dense: jax.Array, constants: Any, chunk: dict) -> jax.Array:
-    """The gradient of each unit's log-density in (d, coefficients by predictor), shape (size, rows)."""
+def _scores(program: Program, u: jax.Array, constants: Any, chunk: dict) -> tuple[jax.Array, jax.Array]:
+    """The gradient of each unit's log-density in η and in d, shapes (K, rows) and (m, rows)."""
+    eta, dense = stacked_predictors(program, u, chunk), split(program, u)
     g_eta = jax.grad(lambda e: log_densities(program, e, dense, constants, chunk).sum())(eta)
-    parts = [chunk["designs"][owner] * g for owner, g in zip(_owners(program), g_eta)]
-    g_dense = _dense_scores(program, eta, dense, constants, chunk)
-    return jnp.concatenate([x.astype(jnp.float64) for x in (g_dense, *parts)])
+    return g_eta.astype(jnp.float64), _dense_scores(program, eta, dense, constants, chunk).astype(jnp.float64)
+
+
+def _outer_products(program: Program, u: jax.Array, constants: Any, chunk: dict) -> dict[str, Any]:
+    """Σ weight · score scoreᵀ, by the products that a Hessian takes: its blocks by row are products of numbers."""
+    g_eta, g_dense = _scores(program, u, constants, chunk)
+    weighted = jnp.concatenate([g_eta, g_dense]) * chunk["weights"]
+    return _matrix_parts(program, chunk, weighted[:, None] * g_eta[None], weighted @ g_dense.T)
+
+
+def _expected(program: Program) -> Program:
+    """The program of the expected log-density: minus its Hessian, where parameters meet, is the information."""
+    density = getattr(program.log_density, "function", program.log_density)  # what `hashable` wrapped
+    expected = getattr(density, "expected", None)
+    if expected is None:
+        raise ModelError(
+            "FisherScoring needs a family with an expected information; this log-density has none (no `.expected`). "
+            "Use Newton, which takes the observed information of any log-density."
+        )
+    return replace(program, log_density=hashable(expected))
 
 
 def _dense_scores(program: Program, eta: jax.Array, dense: jax.Array, constants: Any, chunk: dict) -> jax.Array:
@@ -164,9 +192,13 @@ def _dense_scores(program: Program, eta: jax.Array, dense: jax.Array, constants:
     return jax.vmap(of_unit, in_axes=-1, out_axes=-1)((eta, chunk))
 
 
+def _nll(program: Program, constants: Any, chunk: dict) -> Any:
+    return lambda eta, dense: _weighted(program, log_densities(program, eta, dense, constants, chunk), chunk)
+
+
 def _evaluate_chunk(program: Program, needs: str, u: jax.Array, constants: Any, chunk: dict) -> tuple:
     eta, dense = stacked_predictors(program, u, chunk), split(program, u)
-    nll = lambda e, d: _weighted(program, log_densities(program, e, d, constants, chunk), chunk)
+    nll = _nll(program, constants, chunk)
     if needs == "value":
         return (nll(eta, dense),)
     value, (g_eta, g_dense) = jax.value_and_grad(nll, (0, 1))(eta, dense)
@@ -174,10 +206,10 @@ def _evaluate_chunk(program: Program, needs: str, u: jax.Array, constants: Any, 
     if needs == "gradient":
         return value, gradient
     if needs == "opg":
-        scores = _scores(program, eta, dense, constants, chunk)
-        return value, gradient, (scores * chunk["weights"]) @ scores.T
-    h_eta, h_dense = _push(program, jax.grad(nll, (0, 1)), eta, dense)
-    return value, gradient, _hessian_parts(program, chunk, h_eta, h_dense)
+        return value, gradient, _outer_products(program, u, constants, chunk)
+    curved = _nll(_expected(program), constants, chunk) if needs == "expected" else nll
+    h_eta, h_dense = _push(program, jax.grad(curved, (0, 1)), eta, dense)
+    return value, gradient, _matrix_parts(program, chunk, h_eta, h_dense)
 
 
 def _in_u(program: Program, needs: str, sums: tuple) -> tuple:
@@ -187,8 +219,7 @@ def _in_u(program: Program, needs: str, sums: tuple) -> tuple:
     order = _order(program)
     if needs == "gradient":
         return sums[0], sums[1][order]
-    matrix = _assemble(program, sums[2]) if needs == "hessian" else sums[2][np.ix_(order, order)]
-    return sums[0], sums[1][order], matrix
+    return sums[0], sums[1][order], _assemble(program, sums[2])
 
 
 def _on_devices(placement: Placement, local: Any, args: tuple, data: dict, out: PartitionSpec) -> Any:
@@ -234,7 +265,7 @@ def _per_chunk(program: Program, placement: Placement, body: Any, u: Any, consta
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def evaluate(program: Program, placement: Placement, needs: str, u: jax.Array, constants: Any, data: dict) -> tuple:
-    """The negative log-likelihood over all chunks; `needs` is "value", "gradient", "hessian" or "opg"."""
+    """The negative log-likelihood over all chunks; `needs` is "value", "gradient", "hessian", "opg" or "expected"."""
     body = partial(_evaluate_chunk, program, needs)
     return _in_u(program, needs, _sum_chunks(program, placement, body, u, constants, data))
 
@@ -259,10 +290,9 @@ def hessian_product(
 
     def body(u: Any, constants: Any, chunk: dict) -> jax.Array:
         point, direction = u
-        nll = lambda e, d: _weighted(program, log_densities(program, e, d, constants, chunk), chunk)
         at = stacked_predictors(program, point, chunk), split(program, point)
         along = stacked_predictors(program, direction, chunk, offset=False), split(program, direction)
-        return _stacked(program, chunk, *jax.jvp(jax.grad(nll, (0, 1)), at, along)[1])
+        return _stacked(program, chunk, *jax.jvp(jax.grad(_nll(program, constants, chunk), (0, 1)), at, along)[1])
 
     return _sum_chunks(program, placement, body, (u, v), constants, data)[_order(program)]
 
@@ -272,10 +302,13 @@ def per_unit(program: Program, placement: Placement, what: str, u: jax.Array, co
     """For every unit, its log-density ("terms", shape (chunks, rows)) or its score ("scores", (chunks, size, rows))."""
 
     def body(u: jax.Array, constants: Any, chunk: dict) -> jax.Array:
-        eta, dense = stacked_predictors(program, u, chunk), split(program, u)
         if what == "terms":
+            eta, dense = stacked_predictors(program, u, chunk), split(program, u)
             return log_densities(program, eta, dense, constants, chunk).astype(jnp.float64)
-        return _scores(program, eta, dense, constants, chunk)[_order(program)]
+        g_eta, g_dense = _scores(program, u, constants, chunk)
+        by_predictor = zip(_columns_of(program), _owners(program), g_eta)
+        parts = [designs.rows(columns, chunk["designs"][owner], g) for columns, owner, g in by_predictor]
+        return jnp.concatenate([g_dense, *parts])[_order(program)]
 
     return _per_chunk(program, placement, body, u, constants, data)
 
@@ -303,18 +336,9 @@ def along(
     def body(carry: Any, constants: Any, chunk: dict) -> tuple:
         step, (point, direction) = carry
         eta, d_eta = chunk["eta"].astype(program.dtype), chunk["along"].astype(program.dtype)
-        nll = lambda s: _weighted(
-            program,
-            log_densities(
-                program,
-                eta + s.astype(program.dtype) * d_eta,
-                split(program, point) + s * split(program, direction),
-                constants,
-                chunk,
-            ),
-            chunk,
-        )
-        return jax.jvp(nll, (step,), (jnp.ones_like(step),))
+        nll = _nll(program, constants, chunk)
+        at = lambda s: nll(eta + s.astype(program.dtype) * d_eta, split(program, point) + s * split(program, direction))
+        return jax.jvp(at, (step,), (jnp.ones_like(step),))
 
     return _sum_chunks(program, placement, body, (step, u), constants, data)
 

@@ -51,7 +51,7 @@ class Placement:
             put = lambda a: jax.device_put(a[order], sharding)
         data = {
             "columns": {k: put(v) for k, v in chunks.columns.items()},
-            "designs": tuple(put(v) for v in chunks.designs),
+            "designs": tuple({k: put(v) for k, v in d.items()} for d in chunks.designs),
             "offsets": {k: put(v) for k, v in chunks.offsets.items()},
             "weights": put(chunks.weights),
             "mask": None if chunks.mask is None else put(chunks.mask),

@@ -12,6 +12,7 @@ from jax.tree_util import DictKey, register_pytree_with_keys
 
 from ..declare.linear import Linear
 from ..errors import DataError, ModelError, did_you_mean
+from .designs import times
 from .layout import Block, Layout
 
 
@@ -146,8 +147,7 @@ def predictor(program: Program, block: Block, u: jax.Array, chunk: dict, offset:
     linear = block.parameter
     assert isinstance(linear, Linear)
     beta = u[block.start : block.stop].reshape(len(block.terms), linear.n_outputs).astype(program.dtype)
-    design = chunk["designs"][block.design]
-    eta = jnp.tensordot(beta.T, design, axes=1)
+    eta = times(block.columns, chunk["designs"][block.design], beta)
     if offset and block.name in chunk["offsets"]:
         eta = eta + chunk["offsets"][block.name].reshape(eta.shape)
     return eta

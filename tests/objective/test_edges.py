@@ -138,8 +138,8 @@ def test_penalties_that_cannot_be_used_are_refused_before_anything_is_compiled(p
 def test_chunks_are_shared_with_the_device_and_not_copied():
     n = 5000
     columns, X = {"y": np.zeros(n, np.float32)}, np.ones((n, 3))
-    chunks = row_chunks(columns, (X,), {}, np.ones(n))
-    for array in (*chunks.designs, *chunks.columns.values()):
+    chunks = row_chunks(columns, ({"dense": X},), {}, np.ones(n))
+    for array in (*chunks.designs[0].values(), *chunks.columns.values()):
         assert array.ctypes.data % 64 == 0
         assert array.flags.c_contiguous
 
