@@ -26,7 +26,7 @@ from .report.progress import Reporter
 from .result import Fit, Session
 from .solve.choose import NEWTON_SIZE, resolve
 from .solve.newton import Newton
-from .solve.solver import FAILED, INTERRUPTED, Progress, Solution
+from .solve.solver import FAILED, INTERRUPTED, Progress, Solution, finite
 from .solve.start import search_start
 
 BAD_START = (
@@ -103,11 +103,11 @@ def fit(
         chunk_rows=chunk_rows,
         precision=precision,
     )
-    objective = built.objective
+    objective, model = built.objective, built.model
     method, why = resolve(solver, objective.size)
     method = configured(method, max(tol or 0.0, SINGLE_TOL) if precision == "float32" else tol, max_steps, key)
     context = Context(entry_names(objective), row_labels(built), "row" if model.unit == "all" else model.unit)
-    z, at_start = begin(model, objective, start, method)
+    z, at_start = begin(built, start, method)
     with Reporter(progress, method, objective) as reporter:
         watch = _both(reporter.watch, callback)
         solution = method.minimise(objective, z, watch)
@@ -142,12 +142,23 @@ def finish_in_double(
     return double, replace(end, n_steps=n_steps, seconds=seconds, **kept)
 
 
-def begin(model: Model, objective: Objective, start: Mapping[str, Any] | None, method: Any) -> tuple[np.ndarray, Any]:
-    """The point where the search begins, and the check of the derivatives there."""
-    u, chosen = start_vector(model, objective.layout, start)
-    u = np.where(np.isin(np.arange(len(u)), objective.free), u, objective.base)
-    z = objective.to_z(u)
+def begin(built: Built, start: Mapping[str, Any] | None, method: Any) -> tuple[np.ndarray, Any]:
+    """The point where the search begins, and the check of the derivatives there.
+
+    What the user chose comes first, then what the family suggests, then a search.
+    """
+    objective = built.objective
     needs = getattr(method, "needs", "gradient")
+
+    def at(start: Mapping[str, Any] | None) -> tuple[np.ndarray, np.ndarray]:
+        u, chosen = start_vector(built.model, objective.layout, start)
+        return objective.to_z(np.where(np.isin(np.arange(len(u)), objective.free), u, objective.base)), chosen
+
+    z, chosen = at(start)
+    if built.starts:
+        suggested, settled = at({**built.starts, **(start or {})})
+        if finite(objective.glimpse().evaluate(suggested, needs)):
+            z, chosen = suggested, settled
     movable = _movable(objective, chosen)
     if movable:
         z = search_start(objective.glimpse(), z, movable, needs)
@@ -256,6 +267,7 @@ def _estimates(
     return Estimates(
         title=model.title,
         subtitle="posterior mode" if penalised else "",
+        about=model.about,
         names=names,
         values=np.asarray(reported)[index],
         covariance=np.full((len(names), len(names)), np.nan),

@@ -49,6 +49,7 @@ class Table:
     _parent: Table | None = None
     _rows: np.ndarray | None = None  # the rows taken from the parent
     _arrays: dict[str, np.ndarray] = field(default_factory=dict)  # what has been converted so far
+    _own: frozenset[str] = frozenset()  # columns that are arrays of ours, whatever the source says
 
     @staticmethod
     def read(data: Any) -> Table:
@@ -77,7 +78,8 @@ class Table:
             raise DataError(asks[0].upper() + asks[1:] + did_you_mean(name, self.names))
         if name not in self._arrays:
             if self._parent is not None:
-                values = self._parent.column(name)[self._rows]
+                values = self._parent.column(name)
+                values = values if self._rows is None else values[self._rows]
             else:
                 source = self._source[name]
                 values = source if isinstance(source, np.ndarray) else _from_series(source)
@@ -92,7 +94,7 @@ class Table:
         Nulls become NaN in floats. Raises `DataError` naming column, type, rows and remedy for anything else.
         """
         values = self.column(name, role)
-        source = self._source[name]
+        source = values if name in self._own else self._source[name]
         label, kind = (str(values.dtype), None) if isinstance(source, np.ndarray) else _describe(source)
         return numeric_array(values, name, role, label, kind)
 
@@ -127,7 +129,30 @@ class Table:
             raise DataError("No rows are left.")
         if rows.min() < 0 or rows.max() >= self.n_rows:
             raise DataError(f"Rows must lie between 0 and {self.n_rows - 1}, got {rows.min()} to {rows.max()}.")
-        return Table(len(rows), self.names, self._source, self._frame_type, self, rows)
+        return Table(len(rows), self.names, self._source, self._frame_type, self, rows, {}, self._own)
+
+    def with_columns(self, columns: Mapping[str, np.ndarray]) -> Table:
+        """The table with these arrays (n, ...) added, or in place of the columns of the same name."""
+        names = tuple(dict.fromkeys((*self.names, *columns)))
+        own = self._own | frozenset(columns)
+        return Table(self.n_rows, names, self._source, self._frame_type, self, None, dict(columns), own)
+
+    def categories(self, name: str) -> tuple[Any, ...] | None:
+        """The levels of a categorical column in their order, None for a column of another type."""
+        source = None if name in self._own or name not in self.names else self._source[name]
+        if source is None or isinstance(source, np.ndarray):
+            return None
+        nw = _optional("narwhals")
+        if not isinstance(source.dtype, nw.Categorical | nw.Enum):
+            return None
+        return tuple(source.cat.get_categories().to_list())
+
+    def numbered(self, rows: np.ndarray) -> np.ndarray:
+        """Which rows of the user's data these rows are: what a message names."""
+        rows = np.asarray(rows)
+        if self._parent is None:
+            return rows
+        return self._parent.numbered(rows if self._rows is None else np.arange(self._parent.n_rows)[self._rows][rows])
 
     def __len__(self) -> int:
         return self.n_rows

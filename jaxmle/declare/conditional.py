@@ -27,6 +27,7 @@ class Data(Protocol):
     def column(self, name: str, role: str = ...) -> np.ndarray: ...
     def numeric(self, name: str, role: str = ...) -> np.ndarray: ...
     def categories(self, name: str) -> tuple[Any, ...] | None: ...
+    def numbered(self, rows: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,14 @@ class Bound:
     """A family's log-density that has seen the data: levels known, support checked.
 
     `encoded` are the columns that it reads in place of the user's; `starts` values of parameters from which a search
-    may begin.
+    may begin; `degenerate` says why these responses have no maximum of the likelihood, if they have none.
     """
 
     conditional: Conditional
     params: Mapping[str, Parameter]
     encoded: Encoded
     starts: Mapping[str, Any]
+    degenerate: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class Conditional(abc.ABC):
     @abc.abstractmethod
     def columns(self) -> tuple[str, ...]:
         """All columns that it reads, those of the response among them."""
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """Those of its columns that may have missing or infinite values, which mean something."""
+        return ()
 
     @abc.abstractmethod
     def distribution(self, p: Any, row: Mapping[str, Any]) -> Distribution:
@@ -140,9 +147,9 @@ class Response(Conditional):
             encoded[self.names[0]] = y
         else:
             y = np.stack([data.numeric(name, "the response").astype(np.float64) for name in self.names], axis=1)
-        refuse_outside(self.family, self.names, y, known)
+        refuse_outside(self.family, self.names, y, known, data)
         starts = {name + self.suffix: v for name, v in self.family.starts(y, weights, known).items()}
-        return Bound(replace(self, levels=levels), params, encoded, starts)
+        return Bound(replace(self, levels=levels), params, encoded, starts, self.family.degenerate(y, known))
 
 
 def on_scale(p: Any, name: str) -> Any:
@@ -152,7 +159,7 @@ def on_scale(p: Any, name: str) -> Any:
 
 
 def refuse_outside(
-    family: type[Distribution], names: tuple[str, ...], y: np.ndarray, known: Mapping[str, np.ndarray]
+    family: type[Distribution], names: tuple[str, ...], y: np.ndarray, known: Mapping[str, np.ndarray], data: Data
 ) -> None:
     """`DataError` for responses that no parameter of the family can explain, naming the first rows and values."""
     outside = np.asarray(family.outside(y, known))
@@ -163,7 +170,7 @@ def refuse_outside(
     column = ", ".join(map(repr, names))
     what = f"{len(rows):,} value{'s' * (len(rows) != 1)}"
     raise DataError(
-        f"Response {column} has {what} outside the support of the {family.title} family in {rows_in_words(rows)} "
+        f"Response {column} has {what} outside the support of {family.__name__} in {rows_in_words(data.numbered(rows))} "
         f"({values}); expected {family.support.words}. Mend or leave out these rows, or choose another family."
     )
 

@@ -27,7 +27,9 @@ class Linear:
             number 1 is the constant term, or a formula (a string that starts with `~`).
         link: name or `Link`: link(parameter) = offset + x·β; `None` is the identity.
         shape: shape of the parameter in one row; `()` for a number. Each entry has its own p coefficients.
-        offset: column name (or a sequence of them, added up) with known terms of the predictor.
+        offset: column name or expression such as `"log(hours)"` (or a sequence of them, added up): known terms of the
+            predictor.
+        functions: name → function that a formula may call, beside those that it knows.
         start: starting values of the coefficients, shape (p, *shape), or one number for all; default 0.
         fixed: values at which all coefficients are held; same shape.
         prior: an object with `log_prob`, or a callable, of the coefficients; their posterior mode is then reported.
@@ -41,6 +43,7 @@ class Linear:
     link: Any = None
     shape: Any = ()
     offset: Any = ()
+    functions: Any = ()
     start: Any = field(default=None, compare=False)
     fixed: Any = field(default=None, compare=False)
     prior: Any = field(default=None, compare=False)
@@ -71,7 +74,11 @@ class Linear:
             raise ModelError(f"shape takes positive whole numbers; got {self.shape!r}.")
         if self.start is not None and self.fixed is not None:
             raise ModelError("Linear: give start (where the search begins) or fixed (held there), not both.")
-        for name, value in dict(terms=terms, offset=offset, shape=shape, link=resolve_link(self.link)).items():
+        functions = tuple(dict(self.functions).items())
+        if not all(isinstance(n, str) and n.isidentifier() and callable(f) for n, f in functions):
+            raise ModelError(f"functions maps names to functions; got {self.functions!r}.")
+        settled = dict(terms=terms, offset=offset, shape=shape, functions=functions, link=resolve_link(self.link))
+        for name, value in settled.items():
             object.__setattr__(self, name, value)
 
     @property

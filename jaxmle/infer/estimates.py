@@ -53,6 +53,7 @@ class Estimates:
     notes: tuple[str, ...]
     objective_name: str = "log-likelihood"
     objective_value: float = np.nan
+    about: str = ""
 
     @property
     def std_errors(self) -> np.ndarray:

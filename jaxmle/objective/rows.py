@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import DictKey, register_pytree_with_keys
 
+from ..declare.distributions.base import OnScale
+from ..declare.domains import Elementwise
 from ..declare.linear import Linear
 from ..errors import DataError, ModelError, did_you_mean
 from .designs import times
@@ -53,7 +55,14 @@ class Row(Mapping[str, Any]):
 
 
 class Params(dict):
-    """The parameters as a log-density sees them, on the natural scale; an unknown name lists the known ones."""
+    """The parameters as a log-density sees them, on the natural scale; an unknown name lists the known ones.
+
+    `scales` gives those that have a predictor by it: logarithms keep digits there that the natural value has lost.
+    """
+
+    def __init__(self, values: Mapping[str, Any], scales: Mapping[str, OnScale] | None = None) -> None:
+        super().__init__(values)
+        self.scales = scales or {}
 
     def __missing__(self, name: str) -> Any:
         raise ModelError(f"The model has no parameter {name!r}.{did_you_mean(name, self)}")
@@ -169,44 +178,44 @@ def log_densities(program: Program, eta: jax.Array, dense: jax.Array, constants:
     """One log-density per unit of a chunk, shape (rows,), from the structured predictors and the other parameters."""
     layout = program.layout
     natural: dict[str, Any] = dict(constants)
-    by_row: dict[str, jax.Array] = {}
+    scales: dict[str, OnScale] = {}
+    etas: dict[str, jax.Array] = {}
     at = 0
     for block in layout.linears:
         if not program.structured:
-            by_row[block.name] = predictor(program, block, dense, chunk)
-            continue
-        k = block.parameter.n_outputs  # type: ignore[union-attr]
-        by_row[block.name] = eta[at : at + k]
-        at += k
+            value = predictor(program, block, dense, chunk)
+        else:
+            k = block.parameter.n_outputs  # type: ignore[union-attr]
+            value = eta[at : at + k]
+            at += k
+        etas[block.name] = value.reshape(*block.parameter.shape, *value.shape[1:])  # type: ignore[union-attr]
     at = 0
     for block in layout.denses:
         size = block.stop - block.start
         at = at if program.structured else block.start
-        theta = block.from_free(dense[at : at + size])
-        natural[block.name] = jax.tree.map(lambda x: x.astype(program.dtype), theta)
+        u = dense[at : at + size]
+        natural[block.name] = jax.tree.map(lambda x: x.astype(program.dtype), block.from_free(u))
+        if isinstance(block.parameter, Elementwise):
+            scales[block.name] = OnScale(block.parameter.link, u.astype(program.dtype).reshape(block.parameter.batch))
         at += size
-    for block in layout.linears:
-        linear = block.parameter
-        value = linear.inverse(by_row[block.name])  # type: ignore[union-attr]
-        by_row[block.name] = value.reshape(*linear.shape, *value.shape[1:])  # type: ignore[union-attr]
-    if program.unit == "all":
-        return _terms_of_all(program, natural, by_row, chunk)
-    if program.unit == "group":
-        by_row = {k: jnp.moveaxis(v, -2, 0) for k, v in by_row.items()}  # (length, *shape, groups)
 
-    def one(by_row: dict, columns: dict, mask: Any, _: Any) -> jax.Array:
-        p = Params(natural | by_row)
-        args = (p, Row(columns)) if program.unit == "row" else (p, Row(columns), mask)
+    def params(etas: dict[str, jax.Array]) -> Params:
+        on = {b.name: OnScale(b.parameter.link, etas[b.name]) for b in layout.linears}  # type: ignore[union-attr]
+        return Params(natural | {name: x.value for name, x in on.items()}, scales | on)
+
+    if program.unit == "all":
+        last_to_first = {k: jnp.moveaxis(v, -1, 0) for k, v in etas.items()}
+        value = program.log_density(params(last_to_first), Row(chunk["columns"]))
+        return terms_of_all(value, chunk["weights"].shape[-1])
+    if program.unit == "group":
+        etas = {k: jnp.moveaxis(v, -2, 0) for k, v in etas.items()}  # (length, *shape, groups)
+
+    def one(etas: dict, columns: dict, mask: Any, _: Any) -> jax.Array:
+        args = (params(etas), Row(columns)) if program.unit == "row" else (params(etas), Row(columns), mask)
         return scalar(program.log_density(*args))
 
     # the weights say how many units there are, to a density that looks at no data as well
-    return jax.vmap(one, in_axes=-1)(by_row, chunk["columns"], chunk["mask"], chunk["weights"])
-
-
-def _terms_of_all(program: Program, natural: dict, by_row: dict, chunk: dict) -> jax.Array:
-    last_to_first = {k: jnp.moveaxis(v, -1, 0) for k, v in by_row.items()}
-    value = program.log_density(Params(natural | last_to_first), Row(chunk["columns"]))
-    return terms_of_all(value, chunk["weights"].shape[-1])
+    return jax.vmap(one, in_axes=-1)(etas, chunk["columns"], chunk["mask"], chunk["weights"])
 
 
 def terms_of_all(value: Any, n: int) -> jax.Array:

@@ -70,7 +70,10 @@ def table_of(e: Estimates, level: float) -> Table:
     reasons = list(dict.fromkeys(e.withheld.get(n, "") for n in e.names if n in e.withheld))
     sections = _sections(e, low, high, reasons)
     return Table(
-        title=e.title[:1].upper() + e.title[1:] + (f", {e.subtitle}" if e.subtitle else ""),
+        title=e.title[:1].upper()
+        + e.title[1:]
+        + (f", {e.subtitle}" if e.subtitle else "")
+        + (f"   {e.about}" if e.about else ""),
         head=_head(e),
         alarm=_alarm(e),
         sections=sections,

@@ -1,0 +1,5 @@
+"""Placeholder."""
+
+
+def names_in(expr):
+    return (expr,)

@@ -1,0 +1,296 @@
+"""The data of a fit, read and validated: what a model's declarations and its log-density ask of the user's table."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import runtime
+from ..data.chunks import Groups
+from ..data.design import Design, offset_of
+from ..data.expressions import names_in
+from ..data.formula import bind, split_offset, variables
+from ..data.tables import Table, check_finite
+from ..declare.conditional import Conditional
+from ..declare.linear import Linear
+from ..declare.model import Model
+from ..errors import DataError, FitWarning, ModelError, rows_in_words
+from .rows import Params, Row, hashable, scalar, terms_of_all, through_jax
+
+CLOSURE_LIMIT = 10_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """The data of a fit, read and validated: what each unit is made of. `rows` are the table's rows that were kept."""
+
+    columns: dict[str, np.ndarray]
+    designs: tuple[Design, ...]
+    offsets: dict[str, np.ndarray]
+    groups: Groups | None
+    rows: np.ndarray
+    n_dropped: int
+
+    @property
+    def n_units(self) -> int:
+        return len(self.rows) if self.groups is None else len(self.groups.members)
+
+    def unit_labels(self, labels: Any, table: Table) -> np.ndarray:
+        """Codes from zero, one per unit, of a column (by name) or of one label per row of the user's data.
+
+        Raises:
+            DataError: for another length, missing labels, or where the rows of one unit have different labels.
+        """
+        column = np.asarray(table.column(labels, "the argument cluster") if isinstance(labels, str) else labels)
+        if column.shape != (table.n_rows,):
+            raise DataError(f"cluster= needs one label per row, shape ({table.n_rows},); got shape {column.shape}.")
+        labelled = check_finite({"cluster": column[self.rows]}, "drop", "the argument cluster")
+        if labelled is not None:
+            lost = rows_in_words(self.rows[~labelled])
+            raise DataError(f"cluster= has missing labels in {lost}: every row of the fit needs one.")
+        number: dict[Any, int] = {}  # not by sorting: labels of several types have no order
+        codes = np.array([number.setdefault(label, len(number)) for label in column[self.rows].tolist()])
+        if self.groups is None:
+            return codes
+        if any(np.ptp(codes[m]) for m in self.groups.members):
+            raise DataError("cluster= must be the same in all rows of one unit of observation.")
+        return codes[[m[0] for m in self.groups.members]]
+
+
+class _Probe(Row):
+    """A row of placeholders that finds out which columns the density uses and reads each when it is asked for.
+
+    A density that walks over the row, or passes it whole to a function of `jax`, uses every column that is numeric.
+    """
+
+    def __init__(self, table: Table, shape_of: Callable[[np.ndarray], tuple[int, ...]]) -> None:
+        super().__init__(dict.fromkeys(table.names))
+        self.read: dict[str, np.ndarray] = {}
+        self._table, self._shape_of = table, shape_of
+
+    def _read(self, name: str) -> Any:
+        if name not in self.read:
+            self.read[name] = self._table.numeric(name, "the log-density")
+        column = self.read[name]
+        kind = bool if column.dtype == bool else jnp.int64 if column.dtype.kind in "iu" else jnp.float64
+        return jnp.zeros(self._shape_of(column), kind)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._table.names if self._is_numeric(name))
+
+    def _is_numeric(self, name: str) -> bool:
+        try:
+            self._table.numeric(name, "the log-density")
+        except DataError:
+            return False
+        return True
+
+
+through_jax(_Probe, becomes=Row)
+
+
+def used_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
+    """The columns that the log-density asks for; the function is traced once, on placeholders, and nothing compiled.
+
+    Raises:
+        ModelError: when the function fails on one observation, or does not return one real number.
+        DataError: when it asks for a column that the table lacks, or that is not numeric.
+    """
+    unit, density = model.unit_kind, hashable(model.log_density)
+    lead = {"row": (), "group": (2,), "all": (table.n_rows,)}[unit]
+    probe = _Probe(table, lambda column: (*lead, *column.shape[1:]))
+    shapes = {}
+    for name, parameter in model.params.items():
+        if isinstance(parameter, Linear):
+            shapes[name] = jax.ShapeDtypeStruct((*lead, *parameter.shape), np.float64)
+        else:
+            shapes[name] = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), np.float64), parameter.default())
+    mask = (jax.ShapeDtypeStruct((2,), bool),) if unit == "group" else ()
+
+    def one(p: dict, *mask: Any) -> Any:
+        value = density(Params(p), probe, *mask)
+        return terms_of_all(value, table.n_rows) if unit == "all" else scalar(value)
+
+    with runtime.x64(), explained(f"The log-density {model.title!r}"):
+        traced = jax.make_jaxpr(one)(shapes, *mask)
+    big = [c for c in traced.consts if getattr(c, "size", 0) > CLOSURE_LIMIT]
+    if big:
+        warnings.warn(
+            f"The log-density uses {len(big)} array(s) from outside, the largest with {max(c.size for c in big):,} "
+            "numbers: they are compiled into the program, which costs time and memory at every fit. Pass them as "
+            "columns of the data or as a fixed parameter, e.g. {'table': Real(shape=..., fixed=array)}.",
+            FitWarning,
+            stacklevel=2,
+        )
+    return probe.read
+
+
+@contextlib.contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Say in words what keeps JAX from tracing a function of the user's, `what`; raises `ModelError`."""
+    try:
+        yield
+    except (ModelError, DataError):
+        raise
+    except jax.errors.TracerBoolConversionError as error:
+        why = (
+            "it uses `if`, `and`, `or`, `min` or `max` on a value that is only known later; "
+            "write jnp.where(condition, a, b)"
+        )
+        raise _unusable(what, why) from error
+    except jax.errors.TracerArrayConversionError as error:
+        why = (
+            "it passes a parameter or a column to NumPy or SciPy; use jax.numpy (jnp.log for np.log), jax.scipy or "
+            "jaxmle.numerics"
+        )
+        raise _unusable(what, why) from error
+    except jax.errors.ConcretizationTypeError as error:
+        why = "it needs a value as a Python number (float(...), int(...), range(...)); keep it a jax.numpy expression"
+        raise _unusable(what, why) from error
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
+        first = str(error).strip().split("\n")[0].rstrip(".")
+        first = re.sub(r"\w*Tracer|ShapedArray", "Array", first)  # what the user calls it
+        raise _unusable(what, f"{type(error).__name__}: {first}") from error
+
+
+def _unusable(what: str, why: str) -> ModelError:
+    return ModelError(f"{what} cannot be evaluated: {why}.")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A model that has seen its data: formulas with levels and knots, responses encoded, and all that the passes need.
+
+    `design_number` is the number of each `Linear`'s design; `starts` are the family's suggestions; `degenerate` says why
+    these responses have no maximum of the likelihood, if they have none.
+    """
+
+    model: Model
+    source: Source
+    design_number: dict[str, int]
+    starts: Mapping[str, Any]
+    degenerate: str | None = None
+
+
+def read_source(model: Model, table: Table, weights: np.ndarray, missing: str) -> Reading:
+    """Read and validate all that the model needs of the table.
+
+    Rows of weight zero and, where asked, rows with missing values are left out first: levels, knots and means are
+    learnt from the others alone.
+    """
+    family = model.log_density if isinstance(model.log_density, Conditional) else None
+    declared = _named_columns(model, table)
+    asked = {} if family is not None else used_columns(model, table)
+    kept, n_dropped = _rows(model, asked, declared, weights, missing)
+    small = table if len(kept) == table.n_rows else table.take(kept)
+    starts: Mapping[str, Any] = {}
+    degenerate = None
+    if family is not None:
+        bound = family.bind(model.params, small, weights[kept])
+        model = replace(model, log_density=bound.conditional, params=bound.params)
+        small, starts = small.with_columns(bound.encoded), bound.starts
+        degenerate = bound.degenerate
+    model = replace(model, params={name: _with_formula(p, small, name) for name, p in model.params.items()})
+    columns = used_columns(model, small) if family is not None else {k: small.numeric(k) for k in asked}
+    designs: dict[Any, tuple[int, Design]] = {}
+    number: dict[str, int] = {}
+    offsets: dict[str, np.ndarray] = {}
+    for name, parameter in model.params.items():
+        if isinstance(parameter, Linear):
+            if parameter.terms not in designs:
+                designs[parameter.terms] = (len(designs), Design.of(parameter, small, name))
+            number[name] = designs[parameter.terms][0]
+            offset = offset_of(parameter, small, name)
+            if offset is not None:
+                offsets[name] = offset
+    groups = Groups.of(_group_labels(small, model.unit)) if model.unit_kind == "group" else None
+    source = Source(columns, tuple(d for _, d in designs.values()), offsets, groups, kept, n_dropped)
+    return Reading(model, source, number, starts, degenerate)
+
+
+def _named_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
+    """The columns that the declarations name: of designs, offsets, the unit of observation, and a family's own."""
+    out = {}
+    for name, parameter in model.params.items():
+        if not isinstance(parameter, Linear):
+            continue
+        role, offsets = f"the linear predictor of {name!r}", parameter.offset
+        if parameter.is_formula:
+            text, more = split_offset(parameter.terms if isinstance(parameter.terms, str) else parameter.terms.text)
+            offsets += more
+            out |= {c: table.column(c, role) for c in variables(text)}
+        else:
+            terms = (parameter.terms,) if isinstance(parameter.terms, str) else parameter.terms
+            out |= {t: table.numeric(t, role) for t in terms if isinstance(t, str)}  # type: ignore[union-attr]
+        for offset in offsets:
+            names = (offset,) if offset in table.names else names_in(offset)
+            out |= {c: table.numeric(c, f"the offset of {name!r}") for c in names}
+    if model.unit_kind == "group":
+        out[model.unit] = _group_labels(table, model.unit)
+    if isinstance(model.log_density, Conditional):
+        required = (c for c in model.log_density.columns if c not in model.log_density.optional)
+        out |= {c: table.column(c, f"the {model.title}") for c in required}
+    return out
+
+
+def _rows(
+    model: Model,
+    asked: Mapping[str, np.ndarray],
+    declared: Mapping[str, np.ndarray],
+    weights: np.ndarray,
+    missing: str,
+) -> tuple[np.ndarray, int]:
+    """The rows that are used, and how many were dropped for missing values."""
+    # rows of weight zero are left out and may hold anything, unless the density sees all rows, each with its neighbours
+    keep = np.ones(len(weights), bool) if model.unit_kind == "all" else weights > 0
+    if not keep.all():  # look at another row in their place
+        instead = np.where(keep, np.arange(len(keep)), np.argmax(keep))
+        asked = {k: v[instead] for k, v in asked.items()}
+        declared = {k: v[instead] for k, v in declared.items()}
+    finite = check_finite({**asked, **declared}, missing, "the data")
+    if missing == "allow":  # what a density may know how to handle, a linear predictor does not
+        check_finite(declared, "raise", "the linear predictors and the units of observation")
+    kept = np.flatnonzero(keep if finite is None else keep & finite)
+    if not len(kept):
+        raise DataError("No rows are left after rows with missing values and rows of weight zero are taken away.")
+    return kept, int(keep.sum()) - len(kept)
+
+
+def _with_formula(parameter: Any, table: Table, name: str) -> Any:
+    """A `Linear` whose formula has learnt its levels and knots from the table; anything else as it is."""
+    if not (isinstance(parameter, Linear) and isinstance(parameter.terms, str) and parameter.is_formula):
+        return parameter
+    text, offsets = split_offset(parameter.terms)
+    formula = bind(text, table, name, dict(parameter.functions))
+    return replace(parameter, terms=formula, offset=parameter.offset + offsets)
+
+
+def _group_labels(table: Table, name: str) -> np.ndarray:
+    labels = np.asarray(table.column(name, "the unit of observation"))
+    if labels.ndim != 1:
+        raise DataError(
+            f"Column {name!r}, the unit of observation, has shape {labels.shape}; expected one label a row."
+        )
+    return labels
+
+
+def unit_weights(source: Source, weights: np.ndarray, unit: str) -> np.ndarray:
+    """One weight per unit; raises `DataError` where the rows of a group disagree."""
+    kept = weights[source.rows]
+    if source.groups is None:
+        return kept
+    bad = [k for k, m in zip(source.groups.keys, source.groups.members) if np.ptp(kept[m]) > 0]
+    if bad:
+        raise DataError(
+            f"Weights must be the same in all rows of one {unit!r}, the unit of observation; they differ for "
+            f"{', '.join(str(b) for b in bad[:5])}."
+        )
+    return kept[[m[0] for m in source.groups.members]]
