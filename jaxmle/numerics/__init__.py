@@ -13,6 +13,7 @@ from .gammas import (
     log_multinomial,
     stirling_correction,
 )
+from .incomplete_gamma import gammainc, gammaincc, log_gammainc, log_gammaincc
 from .logs import log1mexp, log1pexp, log_sigmoid, logaddexp, logit, logsubexp, sigmoid
 from .losses import bernoulli_logit_log_prob, binary_cross_entropy, categorical_logit_log_prob
 from .normal import inverse_mills, log_ndtr, log_ndtr_interval, ndtr
@@ -27,6 +28,8 @@ __all__ = [
     "binary_cross_entropy",
     "categorical_logit_log_prob",
     "digamma",
+    "gammainc",
+    "gammaincc",
     "gammaln",
     "inverse_mills",
     "log1mexp",
@@ -34,6 +37,8 @@ __all__ = [
     "log_binomial",
     "log_factorial",
     "log_gamma_ratio",
+    "log_gammainc",
+    "log_gammaincc",
     "log_multinomial",
     "log_ndtr",
     "log_ndtr_interval",

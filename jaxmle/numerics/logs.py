@@ -51,6 +51,18 @@ def log1mexp(x: ArrayLike) -> Array:
 
 
 @jax.custom_jvp
+def one_minus_exp(x: Array) -> Array:
+    """1 - exp(x); JAX's own rule for expm1 adds one to its value, which loses a slope of 1e-50."""
+    return -jnp.expm1(x)
+
+
+@one_minus_exp.defjvp
+def _one_minus_exp_jvp(primals, tangents):
+    (x,), (dx,) = primals, tangents
+    return one_minus_exp(x), -dx * jnp.exp(x)
+
+
+@jax.custom_jvp
 def _sigmoid(x: Array) -> Array:
     e = jnp.exp(-jnp.abs(x))
     return jnp.where(x >= 0, 1.0, e) / (1.0 + e)

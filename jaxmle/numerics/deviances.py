@@ -1,0 +1,58 @@
+"""Pieces of log densities that are differences of large numbers: log(1 + u) - u, log x - psi(a + 1).
+
+With Stirling's formula taken out of log gamma, a gamma or beta log density is a sum of terms of one sign (a deviance),
+so that a shape of 1e6 costs no digits. Source: Loader (2000), "Fast and accurate computation of binomial
+probabilities"; DLMF 5.11.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from .polygammas import BERNOULLI, SHIFT, digamma
+
+NEAR = 0.4
+"""Below this |u| the series is used."""
+
+
+def log1pmx(u: Array, log1p_u: Array) -> Array:
+    """log(1 + u) - u; the logarithm is given, as u has lost its digits where it is close to -1."""
+    near = jnp.abs(u) < NEAR
+    v = jnp.where(near, u, 0.0)
+    r = v / (2.0 + v)  # log(1 + v) = 2 artanh r
+    w = r * r
+    total = jnp.full_like(w, 1.0 / 29.0)
+    for k in range(27, 1, -2):
+        total = 1.0 / k + w * total
+    return jnp.where(near, r * (2.0 * w * total - v), log1p_u - u)
+
+
+def log1p_given(u: Array, log1p_u: Array) -> Array:
+    """log(1 + u), from u where it is small, and as given elsewhere."""
+    return jnp.where(jnp.abs(u) < NEAR, jnp.log1p(jnp.where(jnp.abs(u) < NEAR, u, 0.0)), log1p_u)
+
+
+def digamma_less_log(x: Array) -> Array:
+    """psi(x) - log x, which is about -1 / (2 x)."""
+    u = 1.0 / jnp.maximum(x, SHIFT)
+    w = u * u
+    total = jnp.zeros_like(w)
+    for k in range(len(BERNOULLI), 0, -1):
+        total = w * (BERNOULLI[k - 1] / (2.0 * k) + total)
+    small = jnp.where(x < SHIFT, x, 1.0)
+    return jnp.where(x < SHIFT, digamma(small) - jnp.log(small), -(0.5 * u + total))
+
+
+@jax.custom_jvp
+def reciprocal(x: Array) -> Array:
+    """1 / x, with a derivative that does not leave the range of the numbers before it must."""
+    return 1.0 / x
+
+
+@reciprocal.defjvp
+def _reciprocal_jvp(primals, tangents):
+    (x,), (dx,) = primals, tangents
+    r = reciprocal(x)
+    return r, -(dx * r) * r
