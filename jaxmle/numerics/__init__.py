@@ -5,6 +5,7 @@ Its other functions are not, each somewhere: the second derivatives of softplus,
 their tails, logit near 1/2, gammaln near 1 and 2, polygamma beyond 1e100, log_ndtr below -12, betaln nearly everywhere.
 """
 
+from .bessel import bessel_ratio, log_i0, von_mises_cdf
 from .gammas import (
     betaln,
     log_binomial,
@@ -13,6 +14,7 @@ from .gammas import (
     log_multinomial,
     stirling_correction,
 )
+from .incomplete_beta import betainc, log_betainc, log_betaincc
 from .incomplete_gamma import gammainc, gammaincc, log_gammainc, log_gammaincc
 from .logs import log1mexp, log1pexp, log_sigmoid, logaddexp, logit, logsubexp, sigmoid
 from .losses import bernoulli_logit_log_prob, binary_cross_entropy, categorical_logit_log_prob
@@ -20,10 +22,13 @@ from .normal import inverse_mills, log_ndtr, log_ndtr_interval, ndtr
 from .polygammas import digamma, gammaln, polygamma
 from .products import xlog1py, xlogy
 from .safe import norm, safe_divide, safe_log, safe_sqrt
+from .student_t import log_student_t_cdf, log_student_t_sf
 from .sums import log_softmax, logsumexp, softmax
 
 __all__ = [
     "bernoulli_logit_log_prob",
+    "bessel_ratio",
+    "betainc",
     "betaln",
     "binary_cross_entropy",
     "categorical_logit_log_prob",
@@ -34,16 +39,21 @@ __all__ = [
     "inverse_mills",
     "log1mexp",
     "log1pexp",
+    "log_betainc",
+    "log_betaincc",
     "log_binomial",
     "log_factorial",
     "log_gamma_ratio",
     "log_gammainc",
     "log_gammaincc",
+    "log_i0",
     "log_multinomial",
     "log_ndtr",
     "log_ndtr_interval",
     "log_sigmoid",
     "log_softmax",
+    "log_student_t_cdf",
+    "log_student_t_sf",
     "logaddexp",
     "logit",
     "logsubexp",
@@ -57,6 +67,7 @@ __all__ = [
     "sigmoid",
     "softmax",
     "stirling_correction",
+    "von_mises_cdf",
     "xlog1py",
     "xlogy",
 ]
