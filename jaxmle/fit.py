@@ -120,7 +120,24 @@ def fit(
         )
     certificate, hessian = certify(objective, solution, context, at_start)
     estimates = _estimates(model, built, objective, solution, certificate, why, probability_weights is not None)
-    session = Session(table, objective, built.source, solution.z, hessian, probability_weights is not None)
+    session = Session(
+        table,
+        built.table,
+        objective,
+        built.source,
+        solution.z,
+        hessian,
+        probability_weights is not None,
+        lambda other: fit(
+            other,
+            data,
+            weights=weights,
+            probability_weights=probability_weights,
+            missing=missing,
+            chunk_rows=chunk_rows,
+            progress=False,
+        ),
+    )
     if not certificate.proved:
         warnings.warn(f"{certificate.reason} {certificate.remedy}", FitWarning, stacklevel=2)
     for caution in certificate.cautions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,9 @@ from .declare.model import Model
 from .errors import ModelError
 from .infer.certificate import Certificate
 from .infer.estimates import Estimates
+from .infer.goodness import deviance, null_model, pearson, pseudo_r_squared, residuals
 from .infer.intervals import wald_intervals
+from .infer.predict import predict, simulate
 from .infer.robust import check_kind, covariance_of
 from .infer.stored import read, write
 from .objective.build import Source
@@ -33,20 +35,27 @@ PEERS = {
     "conf_int": "confint()", "nobs": "n_obs", "n": "n_obs", "pvalues": "p_values", "pvalue": "p_values",
     "tvalues": "z_values", "zvalues": "z_values", "success": "converged", "n_iter_": "n_steps", "nit": "n_steps",
     "fval": "log_likelihood", "fun": "log_likelihood", "nll": "log_likelihood", "df_model": "df", "AIC": "aic",
-    "BIC": "bic", "message": "certificate", "deviance": "log_likelihood",
+    "BIC": "bic", "message": "certificate",
+    "fittedvalues": "predict()", "fitted_values": "predict()", "resid": "residuals()", "prsquared": "pseudo_r2()",
+    "pearson_chi2": "pearson_statistic", "llnull": "null.log_likelihood", "null_deviance": "null.deviance",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """What a fit keeps for further questions while its data are in memory; it is not saved."""
+    """What a fit keeps for further questions while its data are in memory; it is not saved.
+
+    `table` are the user's data, `used` the rows that were fitted, responses encoded; `refit` fits another model to them.
+    """
 
     table: Table
+    used: Table
     objective: Objective
     source: Source
     z: np.ndarray
     hessian: np.ndarray | None
     sampling_weights: bool
+    refit: Callable[[Model], Fit]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -195,6 +204,83 @@ class Fit:
         """The distinct optima that a `MultiStart` found, best first: log-likelihood and coefficients."""
         return self.estimates.optima
 
+    # --- the data --------------------------------------------------------------------------------------------------
+
+    def predict(
+        self,
+        data: Any = None,
+        what: Any = "mean",
+        se: bool = False,
+        *,
+        q: Any = None,
+        value: Any = None,
+        level: float = 0.95,
+    ) -> Any:
+        """Predictions for rows, with standard errors by the delta method if wanted.
+
+        Arguments:
+            data: new rows, in any form that `fit` takes; None are the rows that were fitted. The response is not needed.
+            what: "mean"; "prob" (of the second of two classes, of every class, or with `value=` of that value);
+                "label" (the likeliest class); "quantile" (with `q=`); "interval" (between the quantiles that hold a new
+                response with probability `level`, at the estimates); "variance"; "linear" (the first parameter's
+                predictor); the name of a parameter; or a function `f(p, row)` that returns a number, like a log-density.
+            se: whether to return a `Prediction` with standard errors.
+
+        Returns:
+            An array (rows,), or (rows, k) for several classes, values or quantiles; with `se` a `Prediction` of two.
+
+        Raises:
+            ModelError: for what the model cannot answer.
+            DataError: for rows that it cannot use: missing values, levels that were not fitted.
+        """
+        table = self._rows_of("predict", data)
+        return predict(self._known_model("predict"), self._with_covariance, table, what, se, q, value, level)
+
+    def simulate(self, key: Any = 0, data: Any = None) -> np.ndarray:
+        """Responses drawn from the fitted distribution, one for each row.
+
+        Arguments:
+            key: a seed, or a key of `jax.random`.
+            data: rows; None are those that were fitted.
+
+        Returns:
+            An array (rows,), or (rows, k) for a response of k columns.
+        """
+        return simulate(self._known_model("simulate"), self.estimates, self._rows_of("simulate", data), key)
+
+    def residuals(self, kind: str = "response", key: int = 0) -> np.ndarray:
+        """Residuals of the rows that were fitted.
+
+        Arguments:
+            kind: "response" (y − mean), "pearson" and "deviance" (as of generalised linear models, unscaled), "working",
+                or "quantile": standard normal if the model is right, randomised for counts by `key` (Dunn and Smyth,
+                1996, Journal of Computational and Graphical Statistics 5, 236-244).
+        """
+        return residuals(self._known_model("residuals"), self.params, self._rows_of("residuals", None), kind, key)
+
+    @cached_property
+    def deviance(self) -> float:
+        """The deviance, unscaled: Σ w φ·2(saturated − fitted log-density); the residual sum of squares of a normal."""
+        return deviance(self._known_model("deviance"), self.params, self._rows_of("deviance", None), self._row_weights)
+
+    @cached_property
+    def pearson_statistic(self) -> float:
+        """Pearson's statistic: Σ w (y − μ)²/V(μ), V the variance function of the family."""
+        table = self._rows_of("pearson_statistic", None)
+        return pearson(self._known_model("pearson_statistic"), self.params, table, self._row_weights)
+
+    @cached_property
+    def null(self) -> Fit:
+        """The fit of the null model: every predictor a constant, offsets kept."""
+        self._rows_of("null", None)
+        assert self.session is not None
+        return self.session.refit(null_model(self._known_model("null")))
+
+    def pseudo_r2(self, kind: str = "mcfadden") -> float:
+        """How much better than the null model: "mcfadden", "mcfadden_adjusted", "cox_snell" or "nagelkerke"."""
+        null = self.null
+        return pseudo_r_squared(kind, self.log_likelihood, null.log_likelihood, self.df, null.df, self.n_obs)
+
     # --- statements ---------------------------------------------------------------------------------------------------
 
     def summary(self, level: float = 0.95) -> Summary:
@@ -250,6 +336,23 @@ class Fit:
         if self.session is None:
             return {name: np.asarray(values) for name, values in columns.items()}
         return self.session.table.frame_like(columns)
+
+    def _known_model(self, what: str) -> Model:
+        if self.model is None:
+            raise ModelError(f"{what} needs the model, which a loaded fit lacks: jm.load(path, model=model).")
+        return self.model
+
+    def _rows_of(self, what: str, data: Any) -> Table:
+        if data is not None:
+            return Table.read(data)
+        if self.session is None:
+            raise ModelError(f"{what} needs data, which a loaded fit does not have: give it rows, or fit again.")
+        return self.session.used
+
+    @property
+    def _row_weights(self) -> np.ndarray:
+        assert self.session is not None
+        return self.session.objective.weights()
 
     def _clusters(self, cluster: Any) -> np.ndarray | None:
         if cluster is None:

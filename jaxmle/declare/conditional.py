@@ -82,6 +82,11 @@ class Conditional(abc.ABC):
             return row[self.response[0]]
         return jnp.stack([row[name] for name in self.response])
 
+    def seen(self, row: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Between which values the response is known to lie: twice itself, unless it is censored."""
+        y = self.observed(row)
+        return y, y
+
     def __call__(self, p: Any, row: Mapping[str, Any]) -> Any:
         return self.distribution(p, row).log_prob(self.observed(row))
 

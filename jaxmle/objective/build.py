@@ -27,7 +27,6 @@ from .scaling import column_scale
 from .source import Source, explained, read_source, unit_weights
 from .starts import suggested_starts
 
-
 DEGENERATE = "Look at the response and its coding; a prior or a penalty would make the estimate finite."
 
 
@@ -83,12 +82,13 @@ class _Prior:
 
 @dataclass(frozen=True)
 class Built:
-    """An objective with what it was made of: the model as the data have bound it, and its family's starts."""
+    """An objective with what it was made of: the model as the data have bound it, the rows used, its family's starts."""
 
     objective: Objective
     source: Source
     weights: np.ndarray
     model: Model
+    table: Table
     starts: Mapping[str, Any]
 
 
@@ -104,10 +104,13 @@ def build(
     precision: str = "float64",
     placement: Placement | None = None,
     structured: bool | None = None,
+    to_fit: bool = True,
 ) -> Built:
     """The objective of `model` on `table`; raises `ModelError` or `DataError` before anything is compiled.
 
     `structured=False` differentiates the coefficients of `Linear`s like any other parameter: slower, the same numbers.
+    Without `to_fit` nothing is asked that only an estimate needs: a response may be constant, columns may depend on each
+    other.
     """
     if precision not in ("float64", "float32"):
         raise ModelError(f"precision must be 'float64' or 'float32'; got {precision!r}.")
@@ -138,7 +141,7 @@ def build(
         precision=precision,
     )
     base, free = fixing.apply(layout)
-    if reading.degenerate and not program.penalties:
+    if to_fit and reading.degenerate and not program.penalties:
         raise DataError(f"There is no maximum of the likelihood: {reading.degenerate}. {DEGENERATE}")
     if program.penalties:
         with runtime.x64(), explained("The penalty or a prior"):
@@ -156,4 +159,5 @@ def build(
         scale=column_scale(layout, source.designs)[free],
         n_units=source.n_units,
     )
-    return Built(objective, source, per_unit, model, suggested_starts(model, source, design_number, reading.starts))
+    starts = suggested_starts(model, source, design_number, reading.starts) if to_fit else {}
+    return Built(objective, source, per_unit, model, reading.table, starts)

@@ -1,8 +1,9 @@
-"""The log-density of new rows at given parameters."""
+"""Functions of new rows at given parameters: the log-density of a fitted model, or any other, by the same passes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,66 @@ from ..data.tables import Table
 from ..declare.model import Model
 from .build import build
 from .fixing import start_vector
+from .objective import Objective
+
+NUMBERS_AT_ONCE = 5_000_000
+"""How many numbers the derivatives of a block of rows may be."""
+
+
+def rebuilt(model: Model, params: Mapping[str, Any], table: Table) -> tuple[Objective, np.ndarray]:
+    """The objective of `model` on the rows of `table`, with nothing held, and its `z` at `params` (natural scale).
+
+    Raises:
+        DataError: for data that the model cannot use.
+    """
+    built = build(model, table, weights=np.ones(table.n_rows), to_fit=False)
+    known = {name: value for name, value in params.items() if name in built.model.params}
+    u, _ = start_vector(built.model, built.objective.layout, known)
+    return built.objective, built.objective.to_z(u)
 
 
 def log_density_of(model: Model, params: Mapping[str, Any], data: Any) -> np.ndarray:
     """One log-density per unit of `data`, at `params` (natural scale); raises `DataError` for data that do not fit."""
-    table = Table.read(data)
-    built = build(model, table, weights=np.ones(table.n_rows))
-    u, _ = start_vector(model, built.objective.layout, {k: v for k, v in params.items() if k in model.params})
-    return built.objective.terms(built.objective.to_z(u))
+    objective, z = rebuilt(model, params, Table.read(data))
+    return objective.terms(z)
+
+
+def function_of_rows(
+    model: Model,
+    params: Mapping[str, Any],
+    table: Table,
+    function: Callable[..., Any],
+    columns: Mapping[str, np.ndarray] | None = None,
+) -> np.ndarray:
+    """`function(p, row)` of every row of `table`, shape (rows,), at `params`.
+
+    Arguments:
+        columns: arrays (rows,) that the function reads beside those of the table.
+    """
+    table = table.with_columns(columns or {})
+    objective, z = rebuilt(replace(model, log_density=function, unit="row"), params, table)
+    return objective.terms(z)
+
+
+def derivatives_of_rows(
+    model: Model,
+    params: Mapping[str, Any],
+    table: Table,
+    function: Callable[..., Any],
+    columns: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[tuple[np.ndarray, np.ndarray, Objective, np.ndarray]]:
+    """`function(p, row)` and its derivatives in the flat unconstrained vector, for blocks of rows: (values, d/du, ...).
+
+    Yields:
+        values (rows,), derivatives (rows, size), and the objective and `z` that they belong to.
+    """
+    model = replace(model, log_density=function, unit="row")
+    table = table.with_columns(columns or {})
+    at, step = 0, table.n_rows
+    first, z = rebuilt(model, params, table.take(np.arange(min(table.n_rows, 1))))
+    step = max(NUMBERS_AT_ONCE // max(first.size, 1), 1)
+    while at < table.n_rows:
+        rows = np.arange(at, min(at + step, table.n_rows))
+        objective, z = rebuilt(model, params, table if len(rows) == table.n_rows else table.take(rows))
+        yield objective.terms(z), objective.scores(z) / objective.scale, objective, z
+        at += step

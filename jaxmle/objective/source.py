@@ -20,6 +20,8 @@ from ..data.expressions import names_in
 from ..data.formula import bind, split_offset, variables
 from ..data.tables import Table, check_finite
 from ..declare.conditional import Conditional
+from ..declare.distributions.base import OnScale
+from ..declare.domains import Elementwise
 from ..declare.linear import Linear
 from ..declare.model import Model
 from ..errors import DataError, FitWarning, ModelError, rows_in_words
@@ -108,6 +110,7 @@ def used_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
     lead = {"row": (), "group": (2,), "all": (table.n_rows,)}[unit]
     probe = _Probe(table, lambda column: (*lead, *column.shape[1:]))
     shapes = {}
+    links = {name: p.link for name, p in model.params.items() if isinstance(p, Linear | Elementwise)}
     for name, parameter in model.params.items():
         if isinstance(parameter, Linear):
             shapes[name] = jax.ShapeDtypeStruct((*lead, *parameter.shape), np.float64)
@@ -116,7 +119,7 @@ def used_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
     mask = (jax.ShapeDtypeStruct((2,), bool),) if unit == "group" else ()
 
     def one(p: dict, *mask: Any) -> Any:
-        value = density(Params(p), probe, *mask)
+        value = density(Params(p, {name: OnScale(link, p[name]) for name, link in links.items()}), probe, *mask)
         return terms_of_all(value, table.n_rows) if unit == "all" else scalar(value)
 
     with runtime.x64(), explained(f"The log-density {model.title!r}"):
@@ -169,13 +172,14 @@ def _unusable(what: str, why: str) -> ModelError:
 class Reading:
     """A model that has seen its data: formulas with levels and knots, responses encoded, and all that the passes need.
 
-    `design_number` is the number of each `Linear`'s design; `starts` are the family's suggestions; `degenerate` says why
+    `design_number` is the number of each `Linear`'s design; `table` the rows that are used, responses encoded; `starts` are the family's suggestions; `degenerate` says why
     these responses have no maximum of the likelihood, if they have none.
     """
 
     model: Model
     source: Source
     design_number: dict[str, int]
+    table: Table
     starts: Mapping[str, Any]
     degenerate: str | None = None
 
@@ -213,7 +217,7 @@ def read_source(model: Model, table: Table, weights: np.ndarray, missing: str) -
                 offsets[name] = offset
     groups = Groups.of(_group_labels(small, model.unit)) if model.unit_kind == "group" else None
     source = Source(columns, tuple(d for _, d in designs.values()), offsets, groups, kept, n_dropped)
-    return Reading(model, source, number, starts, degenerate)
+    return Reading(model, source, number, small, starts, degenerate)
 
 
 def _named_columns(model: Model, table: Table) -> dict[str, np.ndarray]:

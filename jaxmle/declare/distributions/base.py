@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from . import numeric
 from .supports import REAL, Support
 
 
+@partial(jax.tree_util.register_dataclass, data_fields=["eta"], meta_fields=["link"])
 @dataclass(frozen=True)
 class OnScale:
     """A parameter that is known by its predictor: link(value) = eta. Logarithms of it keep digits that it has lost."""

@@ -1,0 +1,97 @@
+"""How well a family describes its data: residuals, deviance, Pearson statistic, and what they are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri_exp
+
+from ..declare.conditional import Conditional, conditional_of
+from ..declare.linear import CONSTANT, Linear
+from ..declare.model import Model
+from ..errors import ModelError, did_you_mean
+from ..objective.rebuild import function_of_rows
+from .statements import Deviance, Residual, Tail, Working
+
+RESIDUALS = ("response", "pearson", "deviance", "working", "quantile")
+
+PSEUDO = ("mcfadden", "mcfadden_adjusted", "cox_snell", "nagelkerke")
+
+
+def residuals(model: Model, params: Mapping[str, Any], table: Any, kind: str, key: int) -> np.ndarray:
+    """Residuals (rows,) of one kind; see `Fit.residuals`."""
+    if kind not in RESIDUALS:
+        raise ModelError(f"residuals: kind={kind!r} is unknown.{did_you_mean(str(kind), RESIDUALS)}")
+    conditional = conditional_of(model, "residuals")
+    if len(conditional.response) > 1 or hasattr(conditional.kind, "probabilities"):
+        raise ModelError(f"residuals are for a response that is one number; {model.title!r} has none.")
+    if kind == "quantile":
+        return _quantile_residuals(conditional, model, params, table, key)
+    if kind == "working":
+        first = next(name for name in model.params)
+        return function_of_rows(model, params, table, Working(conditional, first))
+    return function_of_rows(model, params, table, Residual(conditional, kind))
+
+
+def _quantile_residuals(
+    conditional: Conditional, model: Model, params: Mapping[str, Any], table: Any, key: int
+) -> np.ndarray:
+    """Φ⁻¹ of the cdf at the response; between its limits at a jump, at random (Dunn and Smyth, 1996).
+
+    From whichever tail is smaller, so that a response far out keeps its distance.
+    """
+    tail = lambda upper, before: function_of_rows(model, params, table, Tail(conditional, upper, before))
+    below, above = tail(False, False), tail(True, False)
+    below_before, above_before = tail(False, True), tail(True, True)
+    jump = below != below_before
+    if jump.any():
+        u = np.random.default_rng(key).uniform(size=len(below))
+        with np.errstate(divide="ignore"):
+            below = np.where(jump, np.logaddexp(below + np.log(u), below_before + np.log1p(-u)), below)
+            above = np.where(jump, np.logaddexp(above + np.log(u), above_before + np.log1p(-u)), above)
+    return np.where(below < above, ndtri_exp(np.minimum(below, 0.0)), -ndtri_exp(np.minimum(above, 0.0)))
+
+
+def deviance(model: Model, params: Mapping[str, Any], table: Any, weights: np.ndarray) -> float:
+    """Σ w d(y, μ): of a generalised linear model its deviance, unscaled."""
+    conditional = conditional_of(model, "deviance")
+    return float(weights @ function_of_rows(model, params, table, Deviance(conditional)))
+
+
+def pearson(model: Model, params: Mapping[str, Any], table: Any, weights: np.ndarray) -> float:
+    """Pearson's statistic Σ w (y − μ)²/V(μ)."""
+    return float(weights @ residuals(model, params, table, "pearson", 0) ** 2)
+
+
+def null_model(model: Model) -> Model:
+    """The model in which every predictor is constant, but for its offset."""
+    conditional_of(model, "The null model")
+    return replace(
+        model,
+        params={
+            name: replace(p, terms=(CONSTANT,), start=None, fixed=None, prior=None) if isinstance(p, Linear) else p
+            for name, p in model.params.items()
+        },
+        about="null model",
+    )
+
+
+def pseudo_r_squared(kind: str, log_likelihood: float, null: float, df: int, null_df: int, n: float) -> float:
+    """A pseudo-R² by its name, from the log-likelihoods of the model and of the null model.
+
+    Raises:
+        ModelError: for an unknown kind.
+    """
+    if kind == "mcfadden":
+        return 1 - log_likelihood / null
+    if kind == "mcfadden_adjusted":
+        return 1 - (log_likelihood - (df - null_df)) / null
+    cox_snell = -np.expm1(2 * (null - log_likelihood) / n)
+    if kind == "cox_snell":
+        return float(cox_snell)
+    if kind == "nagelkerke":
+        return float(cox_snell / -np.expm1(2 * null / n))
+    raise ModelError(f"pseudo_r2: kind={kind!r} is unknown.{did_you_mean(str(kind), PSEUDO)}")

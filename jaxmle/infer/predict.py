@@ -1,0 +1,221 @@
+"""Predictions of any row, by any function of it, with standard errors by the delta method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from scipy.special import ndtri
+
+from .. import runtime
+from ..declare.conditional import Conditional, conditional_of
+from ..declare.model import Model
+from ..errors import ModelError, did_you_mean
+from ..objective.objective import Objective
+from ..objective.rebuild import derivatives_of_rows, function_of_rows
+from ..objective.rows import hashable
+from .estimates import Estimates
+from .statements import (
+    INDEX,
+    KEY,
+    VALUE,
+    ClassProbability,
+    Draw,
+    Mean,
+    Natural,
+    Predictor,
+    Probability,
+    Quantile,
+    Variance,
+)
+
+STATEMENTS = ("mean", "variance", "prob", "label", "quantile", "interval", "linear")
+
+
+class Prediction(NamedTuple):
+    """Predicted values with their standard errors, arrays of one shape; unpacks as `estimate, std_error`."""
+
+    estimate: np.ndarray
+    std_error: np.ndarray
+
+    def confint(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """Wald intervals for the predicted values: (low, high)."""
+        if not 0 < level < 1:
+            raise ModelError(f"level must be between 0 and 1; got {level!r}.")
+        half = -ndtri(0.5 * (1 - level)) * self.std_error
+        return self.estimate - half, self.estimate + half
+
+
+class Question(NamedTuple):
+    """A function of the row, the columns that it reads beside the data's, and whether it can be differentiated."""
+
+    function: Callable[..., Any]
+    columns: Mapping[str, np.ndarray]
+
+
+def predict(
+    model: Model,
+    estimates: Estimates,
+    table: Any,
+    what: Any,
+    se: bool,
+    q: Any = None,
+    value: Any = None,
+    level: float = 0.95,
+) -> Any:
+    """`Fit.predict`, of the rows of a table."""
+    conditional = model.log_density if isinstance(model.log_density, Conditional) else None
+    if what == "label":
+        labels = _labels(model)
+        chances = predict(model, estimates, table, "prob", False)
+        most = np.asarray(chances > 0.5).astype(int) if chances.ndim == 1 else chances.argmax(axis=1)
+        return np.asarray(labels)[most]
+    if what == "interval":
+        if not 0 < level < 1:
+            raise ModelError(f"level must be between 0 and 1; got {level!r}.")
+        return predict(model, estimates, table, "quantile", se, q=[0.5 * (1 - level), 0.5 * (1 + level)])
+    questions, stack = _questions(model, conditional, table.n_rows, what, q, value)
+    answers = [_answer(model, estimates, table, question, se) for question in questions]
+    if not stack:
+        return answers[0]
+    if se:
+        return Prediction(*(np.stack(parts, axis=1) for parts in zip(*answers)))
+    return np.stack(answers, axis=1)
+
+
+def _labels(model: Model) -> tuple[Any, ...]:
+    conditional = conditional_of(model, "predict(what='label')")
+    levels = getattr(conditional, "levels", None)
+    if levels is None and not _binary(conditional):
+        raise ModelError(
+            f"predict(what='label') is for binary, categorical and ordinal responses, not {model.title!r}."
+        )
+    return (0, 1) if levels is None else levels
+
+
+def _binary(conditional: Conditional) -> bool:
+    kind = conditional.kind
+    return kind is not None and kind.__name__ == "Bernoulli"
+
+
+def _questions(
+    model: Model, conditional: Conditional | None, n: int, what: Any, q: Any, value: Any
+) -> tuple[list[Question], bool]:
+    """The functions of the row that make up the answer, and whether they are stacked as columns."""
+    if callable(what):
+        return [Question(hashable(what), {})], False
+    if isinstance(what, str) and what in model.params:
+        return [Question(Natural(what), {})], False
+    if what not in STATEMENTS:
+        known = (*STATEMENTS, *model.params)
+        raise ModelError(
+            f"predict: what={what!r} is neither a statement ({', '.join(STATEMENTS)}), a parameter "
+            f"({', '.join(model.params)}) nor a function of (p, row).{did_you_mean(str(what), known)}"
+        )
+    if what == "linear":
+        first = next(iter(model.params))
+        several = [name for name in model.params if name.split(".")[0] == first.split(".")[0]]
+        return [Question(Predictor(name), {}) for name in several], len(several) > 1
+    conditional = conditional_of(model, f"predict(what={what!r})")
+    if what == "mean":
+        return [Question(Mean(conditional), {})], False
+    if what == "variance":
+        return [Question(Variance(conditional), {})], False
+    if what == "quantile":
+        if q is None:
+            raise ModelError("predict(what='quantile') needs q=, a probability or several: q=0.5, q=[0.05, 0.95].")
+        wanted = _probabilities(q)
+        return [Question(Quantile(conditional), {VALUE: np.full(n, p)}) for p in wanted.ravel()], wanted.ndim > 0
+    if value is not None:
+        values = np.broadcast_to(np.asarray(value, np.float64), (n,)) if np.ndim(value) == 0 else None
+        if values is None:
+            each = [Question(Probability(conditional), {VALUE: np.full(n, float(v))}) for v in np.ravel(value)]
+            return each, True
+        return [Question(Probability(conditional), {VALUE: np.array(values)})], False
+    if _binary(conditional):
+        return [Question(Mean(conditional), {})], False
+    levels = getattr(conditional, "levels", None)
+    if levels is None:
+        raise ModelError(f"predict(what='prob') of {model.title!r} needs value=, whose probability is asked for.")
+    return [Question(ClassProbability(conditional), {INDEX: np.full(n, k)}) for k in range(len(levels))], True
+
+
+def _probabilities(q: Any) -> np.ndarray:
+    wanted = np.asarray(q, dtype=np.float64)
+    if not ((wanted > 0) & (wanted < 1)).all():
+        raise ModelError(f"q must be between 0 and 1; got {q!r}.")
+    return wanted
+
+
+def _answer(model: Model, estimates: Estimates, table: Any, question: Question, se: bool) -> Any:
+    args = (model, estimates.params, table, question.function, question.columns)
+    if not se:
+        return function_of_rows(*args)
+    values, errors = [], []
+    for value, slope, objective, z in derivatives_of_rows(*args):
+        values.append(value)
+        errors.append(_delta(slope, estimates, objective, z))
+    return Prediction(np.concatenate(values), np.concatenate(errors))
+
+
+def _delta(slope: np.ndarray, estimates: Estimates, objective: Objective, z: np.ndarray) -> np.ndarray:
+    """Standard errors (rows,) of functions with derivatives `slope` (rows, size) in the unconstrained vector."""
+    covariance, unknown = unconstrained_covariance(estimates, objective, z)
+    errors = np.sqrt(np.maximum(np.einsum("ij,ij->i", slope @ covariance, slope), 0.0))
+    errors[(np.abs(slope[:, unknown]) > 0).any(axis=1)] = np.nan
+    return errors
+
+
+def unconstrained_covariance(
+    estimates: Estimates, objective: Objective, z: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The covariance (size, size) on the unconstrained scale, zero for what is held; and a mask of what is withheld."""
+    layout = objective.layout
+    labels = layout.labels()
+    where = {name: i for i, name in enumerate(labels)}
+    position = np.array([where[name] for name in estimates.names], dtype=int)
+    natural = np.zeros((len(labels), len(labels)))
+    natural[np.ix_(position, position)] = estimates.covariance
+    jacobian = layout.jacobian(objective.to_u(z))
+    withheld = np.isnan(np.diag(natural))
+    unknown = (np.abs(jacobian[withheld]) > 0).any(axis=0)
+    natural[withheld] = 0.0
+    natural[:, withheld] = 0.0
+    back = _inverse(jacobian)
+    return back @ natural @ back.T, unknown
+
+
+def _inverse(jacobian: np.ndarray) -> np.ndarray:
+    diagonal = np.diag(jacobian)
+    if jacobian.shape[0] == jacobian.shape[1] and np.array_equal(jacobian, np.diag(diagonal)):
+        return np.diag(1.0 / np.where(diagonal == 0, 1.0, diagonal))
+    return np.linalg.pinv(jacobian)
+
+
+def simulate(model: Model, estimates: Estimates, table: Any, key: Any) -> np.ndarray:
+    """One response for each row of `table`, drawn from the fitted distribution; labels where the response has them."""
+    conditional = conditional_of(model, "simulate")
+    n = table.n_rows
+    with runtime.x64():
+        start = jax.random.key(key) if isinstance(key, int | np.integer) else key
+        words = np.asarray(jax.device_get(jax.random.key_data(jax.random.split(start, n)))).astype(np.int64)
+    n_parts = len(conditional.response)
+    draws = [
+        function_of_rows(
+            model,
+            estimates.params,
+            table,
+            Draw(conditional, vector=n_parts > 1),
+            {KEY: words} | ({INDEX: np.full(n, i)} if n_parts > 1 else {}),
+        )
+        for i in range(n_parts)
+    ]
+    if n_parts > 1:
+        return np.stack(draws, axis=1)
+    levels = getattr(conditional, "levels", None)
+    if levels is not None:
+        return np.asarray(levels)[draws[0].astype(int)]
+    support = getattr(conditional.kind, "support", None)
+    return draws[0].astype(np.int64) if support is not None and support.whole else draws[0]
