@@ -1,13 +1,205 @@
-"""Placeholder."""
+"""Formulas on data: what they learn (levels, knots, contrasts), and their columns in the same rows or in new ones.
+
+formulaic says what the operators of a formula mean and which categorical terms have a column for every level; it is
+shown placeholders only, on a table of two rows. The columns are made here, so that numbers are taken as they stand, a
+factor of many levels never becomes a table of zeros and ones, and no text of a formula is run as Python.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from ..declare.formula import Formula, expand, quoted, right_side, split_offset, split_response, tokens
+from ..errors import DataError, ModelError
+from .expressions import formulaic, names_in
+from .levels import Factor
+from .state import from_json, to_json
+from .syntax import Functions, check
+from .tables import Table
+from .terms import Values, learn, refuse_infinite
+
+__all__ = ["bind", "columns", "expand", "split_offset", "split_response", "variables", "without"]
+
+CODES_FROM = 8
+"""From so many columns on, a categorical main effect that is in no interaction stays integer codes."""
+
+LARGEST_POWER = 8
+
+Columns = tuple[tuple[str, ...], np.ndarray, tuple[Factor, ...]]
+"""Names of all columns, those that are numbers (n, k) in the order of the names, and the factors kept as codes."""
 
 
-def bind(text, table, parameter, functions=()):
-    raise NotImplementedError
+def variables(text: str) -> tuple[str, ...]:
+    """The columns that a formula uses, in order; `.` stands for none (`expand` writes it out).
+
+    Raises:
+        ModelError: for text that is no formula.
+    """
+    found: list[str] = []
+    for token in tokens(right_side(text)):
+        if token.kind == "call":
+            found += names_in(token.text.removeprefix("offset"))
+        elif token.kind == "name" and token.text != ".":
+            found.append(token.text)
+    return tuple(dict.fromkeys(found))
 
 
-def split_offset(text):
-    return text, ()
+def bind(
+    text: str, table: Table, parameter: str, functions: Functions | None = None, exclude: Iterable[str] = ()
+) -> Formula:
+    """Learn levels, knots and contrasts of a formula on the rows of `table`.
+
+    Arguments:
+        text: the formula, `"~ terms"`, without `offset(...)`.
+        table: the rows that the fit uses.
+        parameter: whose linear predictor this is, for messages.
+        functions: name → function that the formula may call beside the known ones, on arrays of all rows.
+        exclude: columns that `.` does not stand for.
+
+    Raises:
+        ModelError: for a formula that cannot be read, has no terms, or calls unknown functions.
+        DataError: for columns that are unknown or cannot be used, and terms that are not finite.
+    """
+    functions = dict(functions or {})
+    right = right_side(expand(text, table.names, exclude))
+    if not right:
+        raise ModelError(f"The formula {text!r} of {parameter!r} has no terms; a constant is '~ 1'.")
+    shown, factors, called = _placeholders(right, functions)
+    kept = {name: functions[name] for name in called}
+    stored = [learn(label, expression, table, parameter, kept) for label, expression in factors]
+    terms = _structure(f"~ {right}", shown, stored)
+    for i, reduced in {tuple(m) for term in terms for _, members in term for m in members}:
+        if Values(stored[i], table, parameter, kept).width(reduced) == 0:
+            level, label = stored[i]["levels"][0], stored[i]["label"]
+            raise DataError(
+                f"Term {label!r} of {parameter!r} has one level, {level!r}, in these {table.n_rows:,} rows: it has no "
+                "effect to estimate. Leave it out."
+            )
+    if not any(terms):
+        raise ModelError(f"The formula '~ {right}' of {parameter!r} has no terms: there is nothing to estimate.")
+    return Formula(f"~ {right}", to_json({"factors": stored, "terms": terms, "dropped": []}), tuple(kept.items()))
 
 
-def variables(text):
-    return ()
+def columns(formula: Formula, table: Table, parameter: str) -> Columns:
+    """The columns of a bound formula on the rows of `table`.
+
+    Raises:
+        DataError: naming column, rows and remedy for unseen levels, missing values, and terms that are not finite.
+    """
+    state = from_json(formula.state)
+    values = [Values(stored, table, parameter, dict(formula.functions)) for stored in state["factors"]]
+    scoped = [s for term in state["terms"] for s in term]
+    count = Counter(i for _, members in scoped for i, _ in members)
+    names: list[str] = []
+    dense: list[tuple[int, tuple[np.ndarray, ...], float]] = []  # position, what is multiplied
+    factors: list[Factor] = []
+    for scale, members in scoped:
+        i, reduced = members[0] if len(members) == 1 else (-1, False)
+        if i >= 0 and count[i] == 1 and scale == 1 and values[i].may_be_codes(reduced, CODES_FROM):
+            labels, factor = values[i].factor(reduced, len(names))
+            names += labels
+            factors.append(factor)
+            continue
+        for chosen in product(*(values[i].columns(reduced) for i, reduced in reversed(members))):
+            dense.append((len(names), tuple(column for _, column in reversed(chosen)), scale))
+            names.append(":".join(label for label, _ in reversed(chosen)) or "Intercept")
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise DataError(f"The formula {formula.text!r} of {parameter!r} has two columns of the name {twice[0]!r}.")
+    types = [v.dtype for i, v in enumerate(values) if count[i] and v.dtype is not None]
+    matrix = np.empty((table.n_rows, len(dense)), np.result_type(*types) if types else np.float64, order="F")
+    for column, (at, made_of, scale) in zip(matrix.T, dense):
+        column[:] = made_of[0] if made_of else 1.0
+        with np.errstate(over="ignore"):
+            for other in made_of[1:]:
+                column *= other
+            if scale != 1:
+                column *= scale
+            if len(made_of) > 1 and not np.isfinite(column.sum()):
+                refuse_infinite(column, names[at], table, parameter)
+    all_columns = (tuple(names), matrix, tuple(factors))
+    return drop_columns(*all_columns, state["dropped"]) if state["dropped"] else all_columns
+
+
+def without(formula: Formula, positions: Iterable[int], n_columns: int) -> Formula:
+    """The formula that leaves out these of its `n_columns` columns, counted among those that it has now."""
+    state = from_json(formula.state)
+    gone = set(state["dropped"])
+    left = [i for i in range(n_columns + len(gone)) if i not in gone]
+    state["dropped"] = sorted(gone | {left[p] for p in positions})
+    return replace(formula, state=to_json(state))
+
+
+def drop_columns(
+    names: tuple[str, ...], matrix: np.ndarray, factors: tuple[Factor, ...], positions: Iterable[int]
+) -> Columns:
+    """The columns but those at these positions; a level without its column becomes one more reference level."""
+    gone = np.zeros(len(names), bool)
+    gone[list(positions)] = True
+    is_level = np.zeros(len(names), bool)
+    left = []
+    for f in factors:
+        own = slice(f.first, f.first + f.n_levels)
+        is_level[own] = True
+        keep = ~gone[own]
+        place = np.append(np.where(keep, np.cumsum(keep) - 1, -1), -1).astype(np.int32)  # the last one for code -1
+        if keep.any():
+            left.append(Factor(place[f.codes], f.first - int(gone[: f.first].sum()), int(keep.sum())))
+    return tuple(n for n, g in zip(names, gone) if not g), matrix[:, ~gone[~is_level]], tuple(left)
+
+
+def _placeholders(right: str, functions: Functions) -> tuple[str, list[tuple[str, str]], tuple[str, ...]]:
+    """The formula with `v0`, `v1`, ... for names and calls, and for each of them its label and its expression.
+
+    Also returns the user's functions among the calls. A bare column's expression is its name in backticks.
+    """
+    number: dict[tuple[str, str], int] = {}
+    called: list[str] = []
+    pieces, before = [], ""
+    for token in tokens(right):
+        piece = token.text
+        if token.kind == "name":
+            piece = f"v{number.setdefault((token.text, f'`{token.text}`'), len(number))}"
+        elif token.kind == "call":
+            checked = check(token.text, functions)
+            called += checked.called
+            piece = f"v{number.setdefault((checked.text, checked.text), len(number))}"
+        elif before in ("**", "^") and token.kind == "number" and float(token.text) > LARGEST_POWER:
+            raise ModelError(
+                f"The formula '~ {right}': interactions of {token.text} factors are too many to write out."
+            )
+        elif piece == "|":
+            raise ModelError(f"The formula '~ {right}' has '|'; give every parameter a formula of its own.")
+        pieces.append(piece)
+        before = token.text
+    return " ".join(pieces), list(number), tuple(dict.fromkeys(called))
+
+
+def _structure(text: str, shown: str, stored: list[dict[str, Any]]) -> list[list[list[Any]]]:
+    """The terms: for each what its columns are products of, `[scale, [[factor, whether of reduced rank], ...]]`.
+
+    Raises:
+        ModelError: for a formula that formulaic cannot read.
+    """
+    pandas = formulaic("materializers.pandas").pandas
+    stand_in = {"v": [0.0, 1.0]}
+    for i, factor in enumerate(stored):
+        stand_in[f"v{i}"] = pandas.Categorical(["a", "b"]) if factor["spans"] else [0.0, 1.0]
+    try:
+        made = formulaic().model_matrix(shown, pandas.DataFrame(stand_in), context={})
+        structure = made.model_spec.structure
+    except (formulaic("errors").FormulaicError, ValueError, TypeError, RecursionError) as error:
+        why = re.sub(r"\x1b\[[0-9;]*m|⧛|⧚", "", str(error)).strip().split("\n")[0]
+        why = re.sub(r"\bv(\d+)\b", lambda m: quoted(stored[int(m.group(1))]["label"]), why)
+        raise ModelError(f"The formula {text!r} cannot be read: {why}") from None
+    return [
+        [[float(s.scale), [[int(f.factor.expr[1:]), bool(f.reduced)] for f in s.factors]] for s in row.scoped_terms]
+        for row in structure
+    ]
