@@ -325,7 +325,7 @@ class Fit:
 
     def save(self, path: str | Path) -> None:
         """Write the fit to one file, without the data and without pickle; `jm.load` reads it."""
-        write(self._with_covariance, path)
+        write(self._with_covariance, path, self.model)
 
     # --- manners ------------------------------------------------------------------------------------------------------
 
@@ -380,7 +380,8 @@ def load(path: str | Path, model: Model | None = None) -> Fit:
 
     Arguments:
         path: the file.
-        model: the model that was fitted, if the log-density of new rows is wanted; code is never saved.
+        model: the model that was fitted, if its log-density is a function of yours and predictions are wanted: code is
+            never saved. A family's model is in the file.
 
     Returns:
         The fit, with everything that needs no data.
@@ -389,11 +390,11 @@ def load(path: str | Path, model: Model | None = None) -> Fit:
         DataError: if the file is not a saved fit, or of a later format.
         ModelError: if the model is not the one that was fitted.
     """
-    estimates = read(path)
+    estimates, stored = read(path)
     if model is not None:
         if not isinstance(model, Model):
             raise ModelError(f"model must be the jm.Model that was fitted; got {model!r}.")
         if set(model.params) != set(estimates.params):
             fitted, given = (", ".join(map(repr, names)) for names in (estimates.params, model.params))
             raise ModelError(f"{path} is a fit of the parameters {fitted}, but the model has {given}.")
-    return Fit(estimates, model=model)
+    return Fit(estimates, model=stored if model is None else model)

@@ -45,7 +45,7 @@ class Family:
         known = tuple((field, _column(parameters.pop(field, None), field, family)) for field in family.known)
         params = declared(family, terms, parameters, link, exposure)
         text = response.strip() if isinstance(response, str) else ", ".join(names)
-        return Model(Response(family, names, known), params, name=family.title, about=text)
+        return Model(Response(family, names, known), params, name=family.heading(params), about=text)
 
     @property
     def __name__(self) -> str:

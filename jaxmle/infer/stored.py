@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import tempfile
@@ -16,6 +17,7 @@ import numpy as np
 
 from ..declare import links
 from ..declare.links import Link
+from ..declare.model import Model
 from ..errors import DataError
 from .certificate import Certificate
 from .derivatives import DerivativeCheck
@@ -24,18 +26,26 @@ from .estimates import Estimates
 
 FORMAT = 1
 
+OURS = "jaxmle.declare."
+"""Where the classes are that a saved model may name."""
+
 _LINKS = {c.__name__: c for c in vars(links).values() if isinstance(c, type) and issubclass(c, Link)}
 _TYPES = {c.__name__: c for c in (Estimates, Certificate, DerivativeCheck, Direction)} | _LINKS
 
 
-def write(estimates: Estimates, path: str | Path) -> None:
-    """Write to a temporary file beside `path`, flush it to the disk, and put it in place in one move."""
+def write(estimates: Estimates, path: str | Path, model: Model | None = None) -> None:
+    """Write to a temporary file beside `path`, flush it to the disk, and put it in place in one move.
+
+    A model is written too if it is made of jaxmle's own parts: a family, its formulas with all that they have learnt.
+    """
     path = Path(path)
     if path.is_dir():
         raise DataError(f"{path} is a directory: name a file in it.")
     arrays: dict[str, np.ndarray] = {}
     tree = _encode(estimates, arrays)
-    text = np.frombuffer(json.dumps({"format": FORMAT, "fit": tree}).encode(), dtype=np.uint8)
+    text = np.frombuffer(
+        json.dumps({"format": FORMAT, "fit": tree, "model": _plain_model(model, arrays)}).encode(), dtype=np.uint8
+    )
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -49,8 +59,8 @@ def write(estimates: Estimates, path: str | Path) -> None:
         raise
 
 
-def read(path: str | Path) -> Estimates:
-    """The estimates that `write` wrote; raises `DataError` if the file is none of ours, or of a later format."""
+def read(path: str | Path) -> tuple[Estimates, Model | None]:
+    """The estimates that `write` wrote, and the model if it could; raises `DataError` if the file is none of ours, or of a later format."""
     if Path(path).is_dir():
         raise DataError(f"{path} is a directory: name a file in it.")
     try:
@@ -59,7 +69,8 @@ def read(path: str | Path) -> Estimates:
             content = json.loads(bytes(file["json"]).decode())
             arrays = {name: file[name] for name in file.files if name != "json"}
         if content["format"] == FORMAT:
-            return _decode(content["fit"], arrays)
+            model = content.get("model")
+            return _decode(content["fit"], arrays), None if model is None else Model(**_decode(model, arrays))
     except (LookupError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(f"{path} is not a fit saved by jaxmle, or is damaged.") from error
     raise DataError(f"{path} has format {content['format']}, which this version cannot read; upgrade jaxmle.")
@@ -70,6 +81,50 @@ def _ordinary_mode() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
+
+
+def _plain_model(model: Model | None, arrays: dict[str, np.ndarray]) -> Any:
+    """A model as JSON, None if code of the user's is part of it; starts and priors are not needed any more."""
+    if model is None:
+        return None
+    try:
+        params = {k: dataclasses.replace(p, start=None, prior=None) for k, p in model.params.items()}
+        fields = {f.name: getattr(model, f.name) for f in dataclasses.fields(model)} | {"params": params}
+        return {"dict": [[name, _plain(value, arrays)] for name, value in fields.items()]}
+    except _NotPlain:
+        return None
+
+
+class _NotPlain(Exception):
+    """Something that cannot be written as data."""
+
+
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.startswith(OURS) and "<locals>" not in kind.__qualname__
+
+
+def _plain(x: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """Parts of a model as JSON: dataclasses and distributions of jaxmle's own by their names."""
+    if isinstance(x, type) and _is_ours(x):
+        return {"class": f"{x.__module__}:{x.__qualname__}"}
+    if dataclasses.is_dataclass(x) and _is_ours(type(x)):
+        fields = {f.name: _plain(getattr(x, f.name), arrays) for f in dataclasses.fields(x) if f.init}
+        return {"part": f"{type(x).__module__}:{type(x).__qualname__}", "fields": fields}
+    if isinstance(x, dict):
+        return {"dict": [[_plain(k, arrays), _plain(v, arrays)] for k, v in x.items()]}
+    if isinstance(x, (list, tuple)):
+        return {"tuple" if isinstance(x, tuple) else "list": [_plain(v, arrays) for v in x]}
+    if x is None or isinstance(x, (str, bool, int, float, np.generic, np.ndarray)):
+        return _encode(x, arrays)
+    raise _NotPlain
+
+
+def _part(name: str) -> type:
+    """One of jaxmle's own classes by its name; nothing else is ever imported for a file."""
+    module, _, kind = name.partition(":")
+    if not module.startswith(OURS):
+        raise ValueError(name)
+    return getattr(importlib.import_module(module), kind)
 
 
 def _encode(x: Any, arrays: dict[str, np.ndarray]) -> Any:
@@ -98,6 +153,10 @@ def _decode(x: Any, arrays: dict[str, np.ndarray]) -> Any:
         return x
     if "array" in x:
         return arrays[x["array"]]
+    if "class" in x:
+        return _part(x["class"])
+    if "part" in x:
+        return _part(x["part"])(**{k: _decode(v, arrays) for k, v in x["fields"].items()})
     if "type" in x:
         return _TYPES[x["type"]](**{k: _decode(v, arrays) for k, v in x["fields"].items()})
     if "dict" in x:

@@ -128,7 +128,7 @@ class Objective:
             what = str(error).strip().split("\n")[0].rstrip(".")
             raise ModelError(
                 f"The log-density cannot be differentiated twice: {what}. JAX lacks a derivative of a function that it "
-                "uses (the incomplete gamma and beta functions by their shapes, for example): write it another way."
+                "uses. jaxmle.numerics has incomplete gamma and beta functions with all of theirs (gammainc, betainc)."
             ) from error
         self.tally.compile_seconds += compile_seconds
         self.tally.pass_seconds += run_seconds
@@ -162,7 +162,7 @@ class Objective:
         return Evaluation(value, gradient, matrix)
 
     def evaluate(self, z: np.ndarray, needs: str = "hessian", penalised: bool = True) -> Evaluation:
-        """Value, gradient and matrix at `z`; `needs` is "value", "gradient", "hessian" or "opg" (matrix: Σ s sᵀ)."""
+        """Value, gradient and matrix at `z`; `needs` is as in `passes.evaluate`."""
         self._count(needs)
         u = self.to_u(z)
         sums = self._over_parts(passes.evaluate, needs, u)

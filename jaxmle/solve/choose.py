@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ..errors import ModelError
 from .lbfgs import LBFGS
-from .newton import BHHH, Newton
+from .newton import BHHH, FisherScoring, Newton
 from .newton_cg import NewtonCG
 from .solver import Solver
 
 NEWTON_SIZE = 400
 """Up to so many parameters, a Hessian costs less than the gradient steps that it saves."""
 
-BY_NAME = {"newton": Newton, "lbfgs": LBFGS, "newton_cg": NewtonCG, "bhhh": BHHH}
+BY_NAME = {"newton": Newton, "lbfgs": LBFGS, "newton_cg": NewtonCG, "bhhh": BHHH, "fisher_scoring": FisherScoring}
 
 
 def choose(size: int) -> tuple[Solver, str]:

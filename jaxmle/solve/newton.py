@@ -141,3 +141,13 @@ class BHHH(Newton):
     """
 
     needs = "opg"
+
+
+@dataclass(frozen=True)
+class FisherScoring(Newton):
+    """Newton's method with the expected information of a family in place of the Hessian (Fisher, 1935).
+
+    It is positive definite everywhere, which helps far from the optimum; for canonical links the two are the same.
+    """
+
+    needs = "expected"

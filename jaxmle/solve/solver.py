@@ -152,7 +152,7 @@ def drive(
         z=state.z,
         value=state.value,
         gradient=state.gradient,
-        hessian=None if solver.needs == "opg" else state.matrix,
+        hessian=state.matrix if solver.needs == "hessian" else None,
         stop=state.stop,
         n_steps=n_steps,
         seconds=time.perf_counter() - start,

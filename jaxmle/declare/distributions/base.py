@@ -18,6 +18,7 @@ from jax.typing import ArrayLike
 
 from ...errors import ModelError
 from ..domains import Domain
+from ..linear import Linear
 from ..links import LINKS, Link
 from . import numeric
 from .supports import REAL, Support
@@ -44,6 +45,9 @@ class OnScale:
     def log_complement(self) -> Any:
         """The logarithm of one minus the value."""
         return self.link.log_complement(self.eta)
+
+
+jax.tree_util.register_dataclass(OnScale, data_fields=["eta"], meta_fields=["link"])
 
 
 class Known:
@@ -179,7 +183,9 @@ class Distribution(abc.ABC):
 
     def expected_log_prob(self, truth: Any) -> Any:
         """E log_prob(Y) for Y from `truth`, a distribution of the same class: what expected information is made of."""
-        raise ModelError(f"{type(self).__name__} has no expected information in closed form.")
+        raise ModelError(
+            f"{type(self).__name__} has no expected information in closed form, which FisherScoring needs: take Newton."
+        )
 
     # --- before a fit: NumPy ------------------------------------------------------------------------------------------
 
@@ -207,6 +213,12 @@ class Distribution(abc.ABC):
     def starts(cls, y: np.ndarray, weights: np.ndarray, known: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Name → a value of the parameter from which a search will do; those left out start at their defaults."""
         return {}
+
+    @classmethod
+    def heading(cls, params: Mapping[str, Any]) -> str:
+        """What a summary calls a model with these parameters: a regression if one of them has a predictor."""
+        name = cls.title.removesuffix(" regression")
+        return f"{name} regression" if any(isinstance(p, Linear) for p in params.values()) else name
 
     @classmethod
     def default_link(cls, name: str) -> Link:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..domains import UnitInterval
+from ..linear import Linear
 from .base import Distribution, weighted_mean
 from .levels import encode_binary
 from .supports import BINARY
@@ -24,7 +25,7 @@ class Bernoulli(Distribution):
     prob: UnitInterval
 
     support = BINARY
-    title = "Logistic regression"
+    title = "Bernoulli"
 
     def log_prob(self, y: Any) -> Any:
         return jnp.where(y > 0.5, self.log_of("prob"), self.log_complement_of("prob"))
@@ -52,6 +53,12 @@ class Bernoulli(Distribution):
 
     def expected_log_prob(self, truth: Bernoulli) -> Any:
         return truth.prob * self.log_of("prob") + (1 - truth.prob) * self.log_complement_of("prob")
+
+    @classmethod
+    def heading(cls, params: Mapping[str, Any]) -> str:
+        link = getattr(params["prob"], "link", None)
+        names = {"logit": "Logistic regression", "probit": "Probit regression"}
+        return names.get(link.name, "Binary regression") if isinstance(params["prob"], Linear) else "Bernoulli"
 
     @classmethod
     def encode(cls, data: Any, name: str, levels: tuple[Any, ...] | None) -> tuple[np.ndarray, tuple[Any, ...] | None]:
