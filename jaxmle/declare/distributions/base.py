@@ -47,9 +47,6 @@ class OnScale:
         return self.link.log_complement(self.eta)
 
 
-jax.tree_util.register_dataclass(OnScale, data_fields=["eta"], meta_fields=["link"])
-
-
 class Known:
     """Annotates a field of a `Distribution` that is no parameter but known in each row, such as the trials."""
 
