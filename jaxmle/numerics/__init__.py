@@ -22,6 +22,7 @@ from .normal import inverse_mills, log_ndtr, log_ndtr_interval, ndtr
 from .polygammas import digamma, gammaln, polygamma
 from .products import xlog1py, xlogy
 from .safe import norm, safe_divide, safe_log, safe_sqrt
+from .skew_normal import log_skew_normal_cdf, log_skew_normal_sf, owens_t
 from .student_t import log_student_t_cdf, log_student_t_sf
 from .sums import log_softmax, logsumexp, softmax
 
@@ -51,6 +52,8 @@ __all__ = [
     "log_ndtr",
     "log_ndtr_interval",
     "log_sigmoid",
+    "log_skew_normal_cdf",
+    "log_skew_normal_sf",
     "log_softmax",
     "log_student_t_cdf",
     "log_student_t_sf",
@@ -60,6 +63,7 @@ __all__ = [
     "logsumexp",
     "ndtr",
     "norm",
+    "owens_t",
     "polygamma",
     "safe_divide",
     "safe_log",

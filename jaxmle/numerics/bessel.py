@@ -20,6 +20,8 @@ from .quadrature import CUT, integral
 SMALL = 8.0
 """Up to here the power series, 28 terms: the next is 1e-22 of the sum."""
 TERMS = 28
+LARGE = 1e300
+"""Infinity is replaced by this where it would meet a zero."""
 
 
 def _cut(k: Array) -> Array:
@@ -56,13 +58,13 @@ def _less_one(q: Array, order: int) -> Array:
 def _split(k: Array) -> tuple[Array, Array, Array]:
     """Whether |k| is small; k made small, and |k| made large, where they are not."""
     small = jnp.abs(k) < SMALL
-    return small, jnp.where(small, k, 0.0), jnp.where(small, SMALL, jnp.abs(k))
+    return small, jnp.where(small, k, 0.0), jnp.where(small, SMALL, jnp.minimum(jnp.abs(k), LARGE))
 
 
 @jax.custom_jvp
 def _log_i0(k: Array) -> Array:
     small, low, high = _split(k)
-    return jnp.where(small, jnp.log1p(_less_one(0.25 * low * low, 0)), high + _log_mean(high))
+    return jnp.where(small, jnp.log1p(_less_one(0.25 * low * low, 0)), jnp.abs(k) + _log_mean(high))
 
 
 @_log_i0.defjvp

@@ -42,8 +42,7 @@ def reach(fall: Callable[[Array], tuple[Array, Array]], start: Array) -> Array:
 
 def quadratic_reach(slope: Array, curvature: Array) -> Array:
     """The positive root s of slope s + curvature s**2 / 2 = CUT."""
-    slope = jnp.minimum(slope, 1e150)  # its square is formed
-    return 2.0 * CUT / (slope + jnp.sqrt(slope * slope + 2.0 * CUT * curvature))
+    return 2.0 * CUT / (slope + jnp.hypot(slope, jnp.sqrt(2.0 * CUT * curvature)))
 
 
 def integral(f: Callable[[Array], Array], length: Array) -> Array:

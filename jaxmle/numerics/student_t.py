@@ -19,15 +19,24 @@ from .gammas import betaln
 from .incomplete_beta import is_lower, log_lead, log_series
 from .logs import log1mexp
 
-FAR = 1e75
-"""Larger arguments are replaced by this one where the square would leave the range; the slope is kept."""
+FAR = 1e70
+NORMAL = 1e20
 
 
+@jax.custom_jvp
 def _shares(t: Array, df: Array) -> tuple[Array, Array]:
     """df / (df + t**2) and t**2 / (df + t**2)."""
     square = t * t
     total = df + square
     return df / total, square / total
+
+
+@_shares.defjvp
+def _shares_jvp(primals, tangents):
+    (t, df), (dt, ddf) = primals, tangents
+    x, y = _shares(t, df)
+    dx = (y * ddf - 2.0 * t * x * dt) / (df + t * t)  # 1 / total - df / total**2 would cancel for large df
+    return (x, y), (dx, -dx)
 
 
 def is_tail(t: Array, df: Array) -> Array:
@@ -57,15 +66,26 @@ def _log_sf(t: Array, df: Array) -> Array:
     return jnp.where(tail, jnp.where(t > 0, outside, log1mexp(-outside)), central)
 
 
+def _log_sf_far(t: Array, df: Array) -> Array:
+    """log P(T > t) for every finite t: beyond FAR a power of t, as its square would leave the range."""
+    size = jnp.abs(t)
+    beyond = size > FAR
+    near = _log_sf(jnp.where(beyond, jnp.sign(t) * FAR, t), df)
+    extra = df * (jnp.log(jnp.where(beyond, size, FAR)) - math.log(FAR))
+    return jnp.where(beyond, jnp.where(t > 0, near - extra, near), near)
+
+
 def log_student_t_sf(t: ArrayLike, df: ArrayLike) -> Array:
     """log P(T > t) of Student's t with df > 0 degrees of freedom, elementwise and broadcast.
 
-    Keeps its digits in both tails, with derivatives of every order in t and df; NaN where df is not in (0, inf).
+    Keeps its digits in both tails, with derivatives of every order in t and df; NaN where df is not
+    positive. With more than 1e20 degrees of freedom, or infinitely many, it is the normal distribution's.
     """
     t, df = floats(t, df)
-    good = (df > 0) & (df < jnp.inf) & ~jnp.isnan(t)
+    df = jnp.minimum(df, NORMAL)
+    good = (df > 0) & ~jnp.isnan(t)
     infinite = jnp.isinf(t)
-    value = _log_sf(jnp.where(good & ~infinite, t, 0.0), jnp.where(good, df, 1.0))
+    value = _log_sf_far(jnp.where(good & ~infinite, t, 0.0), jnp.where(good, df, 1.0))
     return jnp.where(good, jnp.where(infinite, jnp.where(t > 0, -jnp.inf, 0.0), value), jnp.nan)
 
 
