@@ -51,6 +51,7 @@ def fit(
     tol: float | None = None,
     max_steps: int | None = None,
     missing: str = "raise",
+    collinear: str = "raise",
     chunk_rows: int | None = None,
     precision: str = "float64",
     progress: bool | None = None,
@@ -72,6 +73,8 @@ def fit(
         solver: None (jaxmle chooses and says why), "newton", "lbfgs", "newton_cg", "bhhh", or a solver with settings.
         tol: the log-likelihood still to be gained at which the search ends; default 1e-9.
         max_steps: the most steps of the solver.
+        collinear: what becomes of columns of a formula that depend on each other: "raise" (an error that says how they
+            do), or "drop" (the later ones are left out).
         missing: "raise", "drop" (rows with missing values, and say how many) or "allow" (the density handles NaN).
         chunk_rows: rows (or groups) in one compiled kernel, at most 8,192; default chosen.
         precision: "float64", or "float32": the search computes rows in float32 with sums in float64, and its last steps
@@ -100,6 +103,7 @@ def fit(
         fixed=fixed,
         penalty=penalty,
         missing=missing,
+        collinear=collinear,
         chunk_rows=chunk_rows,
         precision=precision,
     )
@@ -134,6 +138,7 @@ def fit(
             weights=weights,
             probability_weights=probability_weights,
             missing=missing,
+            collinear=collinear,
             chunk_rows=chunk_rows,
             progress=False,
         ),
@@ -311,6 +316,7 @@ def _estimates(
             for v, z in solution.optima
         ),
         notes=solution.notes
-        + ((f"{built.source.n_dropped:,} rows with missing values were dropped",) if built.source.n_dropped else ()),
+        + ((f"{built.source.n_dropped:,} rows with missing values were dropped",) if built.source.n_dropped else ())
+        + tuple(f"dropped as depending on others: {words}" for words in built.dropped),
         objective_value=-solution.value,
     )

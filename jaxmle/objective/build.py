@@ -27,6 +27,8 @@ from .scaling import column_scale
 from .source import Source, explained, read_source, unit_weights
 from .starts import suggested_starts
 
+COLLINEAR = ("raise", "drop", "keep")
+
 DEGENERATE = "Look at the response and its coding; a prior or a penalty would make the estimate finite."
 
 
@@ -90,6 +92,7 @@ class Built:
     model: Model
     table: Table
     starts: Mapping[str, Any]
+    dropped: tuple[str, ...]
 
 
 def build(
@@ -104,6 +107,7 @@ def build(
     precision: str = "float64",
     placement: Placement | None = None,
     structured: bool | None = None,
+    collinear: str = "raise",
     to_fit: bool = True,
 ) -> Built:
     """The objective of `model` on `table`; raises `ModelError` or `DataError` before anything is compiled.
@@ -120,7 +124,12 @@ def build(
         raise ModelError(f"chunk_rows must be a whole number of at least 1, or None; got {chunk_rows!r}.")
     if penalty is not None and not callable(penalty):
         raise ModelError(f"penalty must be a function of the parameters that returns a number; got {penalty!r}.")
-    reading = read_source(model, table, weights, missing)
+    if collinear not in COLLINEAR:
+        raise ModelError(f"collinear must be 'raise' or 'drop'; got {collinear!r}.")
+    held = penalty is not None or fixed or any(p.prior is not None for p in model.params.values())
+    if collinear == "raise" and (held or not to_fit):  # what the data leave open may be settled otherwise
+        collinear = "keep"
+    reading = read_source(model, table, weights, missing, collinear)
     model, source, design_number = reading.model, reading.source, reading.design_number
     unit = model.unit_kind
     if unit != "row":
@@ -160,4 +169,4 @@ def build(
         n_units=source.n_units,
     )
     starts = suggested_starts(model, source, design_number, reading.starts) if to_fit else {}
-    return Built(objective, source, per_unit, model, reading.table, starts)
+    return Built(objective, source, per_unit, model, reading.table, starts, reading.dropped)

@@ -15,13 +15,16 @@ import numpy as np
 
 from .. import runtime
 from ..data.chunks import Groups
+from ..data.collinear import aliased, in_words
+from ..data.collinear import without as left_out
 from ..data.design import Design, offset_of
 from ..data.expressions import names_in
-from ..data.formula import bind, split_offset, variables
+from ..data.formula import bind, split_offset, variables, without
 from ..data.tables import Table, check_finite
 from ..declare.conditional import Conditional
 from ..declare.distributions.base import OnScale
 from ..declare.domains import Elementwise
+from ..declare.formula import Formula
 from ..declare.linear import Linear
 from ..declare.model import Model
 from ..errors import DataError, FitWarning, ModelError, rows_in_words
@@ -173,7 +176,8 @@ class Reading:
     """A model that has seen its data: formulas with levels and knots, responses encoded, and all that the passes need.
 
     `design_number` is the number of each `Linear`'s design; `table` the rows that are used, responses encoded; `starts` are the family's suggestions; `degenerate` says why
-    these responses have no maximum of the likelihood, if they have none.
+    these responses have no maximum of the likelihood, if they have none; `dropped` which columns were left out because they
+    depend on others, in words.
     """
 
     model: Model
@@ -182,13 +186,15 @@ class Reading:
     table: Table
     starts: Mapping[str, Any]
     degenerate: str | None = None
+    dropped: tuple[str, ...] = ()
 
 
-def read_source(model: Model, table: Table, weights: np.ndarray, missing: str) -> Reading:
+def read_source(model: Model, table: Table, weights: np.ndarray, missing: str, collinear: str = "keep") -> Reading:
     """Read and validate all that the model needs of the table.
 
     Rows of weight zero and, where asked, rows with missing values are left out first: levels, knots and means are
-    learnt from the others alone.
+    learnt from the others alone. Columns of a formula that depend on each other are refused ("raise"), left out
+    ("drop") or kept ("keep").
     """
     family = model.log_density if isinstance(model.log_density, Conditional) else None
     declared = _named_columns(model, table)
@@ -207,17 +213,23 @@ def read_source(model: Model, table: Table, weights: np.ndarray, missing: str) -
     designs: dict[Any, tuple[int, Design]] = {}
     number: dict[str, int] = {}
     offsets: dict[str, np.ndarray] = {}
+    dropped: list[str] = []
     for name, parameter in model.params.items():
         if isinstance(parameter, Linear):
             if parameter.terms not in designs:
-                designs[parameter.terms] = (len(designs), Design.of(parameter, small, name))
+                design = Design.of(parameter, small, name)
+                if collinear != "keep" and isinstance(parameter.terms, Formula):
+                    settled, design, gone = _independent(parameter.terms, design, name, collinear)
+                    model = _with_terms(model, parameter.terms, settled)
+                    parameter, dropped = replace(parameter, terms=settled), dropped + gone
+                designs[parameter.terms] = (len(designs), design)
             number[name] = designs[parameter.terms][0]
             offset = offset_of(parameter, small, name)
             if offset is not None:
                 offsets[name] = offset
     groups = Groups.of(_group_labels(small, model.unit)) if model.unit_kind == "group" else None
     source = Source(columns, tuple(d for _, d in designs.values()), offsets, groups, kept, n_dropped)
-    return Reading(model, source, number, small, starts, degenerate)
+    return Reading(model, source, number, small, starts, degenerate, tuple(dropped))
 
 
 def _named_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
@@ -275,6 +287,27 @@ def _with_formula(parameter: Any, table: Table, name: str) -> Any:
     text, offsets = split_offset(parameter.terms)
     formula = bind(text, table, name, dict(parameter.functions))
     return replace(parameter, terms=formula, offset=parameter.offset + offsets)
+
+
+def _independent(formula: Formula, design: Design, name: str, collinear: str) -> tuple[Formula, Design, list[str]]:
+    """A formula and its design without the columns that depend on earlier ones, and these in words."""
+    found = aliased(design)
+    if not found:
+        return formula, design, []
+    words = in_words(found, design.names)
+    if collinear == "raise":
+        raise DataError(
+            f"The columns of {name!r} depend on each other: {words}. Their coefficients cannot be told apart. Leave terms "
+            "out of the formula, or let collinear='drop' leave out the later ones."
+        )
+    positions = [position for position, _ in found]
+    return without(formula, positions, len(design.names)), left_out(design, positions), [words]
+
+
+def _with_terms(model: Model, old: Formula, new: Formula) -> Model:
+    """The model with one formula in place of another, wherever it stands."""
+    swap = lambda p: replace(p, terms=new) if isinstance(p, Linear) and p.terms == old else p
+    return replace(model, params={name: swap(p) for name, p in model.params.items()})
 
 
 def _group_labels(table: Table, name: str) -> np.ndarray:
