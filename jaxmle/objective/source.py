@@ -175,9 +175,9 @@ def _unusable(what: str, why: str) -> ModelError:
 class Reading:
     """A model that has seen its data: formulas with levels and knots, responses encoded, and all that the passes need.
 
-    `design_number` is the number of each `Linear`'s design; `table` the rows that are used, responses encoded; `starts` are the family's suggestions; `degenerate` says why
-    these responses have no maximum of the likelihood, if they have none; `dropped` which columns were left out because they
-    depend on others, in words.
+    `design_number` is the number of each `Linear`'s design; `table` the rows that are used, responses encoded; `starts`
+    are the family's suggestions; `degenerate` says why these responses have no maximum of the likelihood, if they have
+    none; `dropped` in words which columns were left out because they depend on others.
     """
 
     model: Model
