@@ -275,6 +275,19 @@ class Atanh(Link):
         return jnp.tanh(eta)
 
 
+@dataclass(frozen=True)
+class Circular(Link):
+    """eta = tan(theta / 2), -pi < theta < pi: Fisher and Lee's (1992) link of an angle in radians."""
+
+    name: str = "circular"
+
+    def forward(self, theta: ArrayLike) -> Array:
+        return jnp.tan(0.5 * jnp.asarray(theta))
+
+    def inverse(self, eta: ArrayLike) -> Array:
+        return 2.0 * jnp.arctan(eta)
+
+
 LINKS: dict[str, Link] = {
     link.name: link
     for link in (
@@ -290,6 +303,7 @@ LINKS: dict[str, Link] = {
         Sqrt(),
         Square(),
         Atanh(),
+        Circular(),
     )
 }
 """The links that have a name; `interval(low, high)` makes the one that needs two numbers."""

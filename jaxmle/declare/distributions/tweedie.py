@@ -1,0 +1,145 @@
+"""The Tweedie distribution between the Poisson and the gamma: zeros and positive numbers in one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ...numerics import log1mexp, log_gammainc, log_gammaincc, logsumexp, stirling_correction
+from ...numerics.deviances import log1pmx
+from ..domains import Interval, Positive
+from .base import Distribution, weighted_mean, weighted_variance
+from .supports import NONNEGATIVE
+
+LOG_2PI = math.log(2 * math.pi)
+
+TERMS = 112
+"""Terms of the series. The first 112 suffice until their peak is at 41, and are then far below it at the ends."""
+
+
+class Tweedie(Distribution):
+    """The Tweedie distribution: Var Y = dispersion mean^power with 1 < power < 2, and P(Y = 0) > 0.
+
+    The sum of N gamma variables, N a Poisson one. Its density is a series over N (Dunn and Smyth, 2005), each term
+    formed as a deviance, so that nothing cancels however far y is from the mean; the terms are evenly spaced where they
+    are many, which sums a smooth bell without error. Held to 1e-11 for powers from 1.01 to 1.99.
+    """
+
+    mean: Positive
+    dispersion: Positive
+    power: Interval(1.0, 2.0)  # type: ignore[valid-type]
+
+    support = NONNEGATIVE
+    title = "Tweedie regression"
+
+    def _compound(self) -> tuple[Any, Any, Any, Any]:
+        """log of the Poisson rate, of the gamma scale, of the gamma shape over N; and the ratio of these shapes."""
+        log_mean, log_phi = self.log_of("mean"), self.log_of("dispersion")
+        above, below = self.power - 1, 2 - self.power
+        log_rate = below * log_mean - log_phi - jnp.log(below)
+        log_scale = above * log_mean + log_phi + jnp.log(above)
+        return log_rate, log_scale, jnp.log(below) - jnp.log(above), below / above
+
+    def _counts(self, y: Any) -> tuple[Any, Any]:
+        """Values of N around the largest term of the density at y, and their spacing; constants in differentiation."""
+        below = 2 - self.power
+        peak = jnp.exp(below * jnp.log(y) - self.log_of("dispersion")) / below
+        width = jnp.sqrt(peak * (self.power - 1))
+        low = jnp.maximum(1.0, jnp.floor(peak - 9 * width - 4))
+        high = peak + 9.5 * width + 10
+        step = jnp.maximum(1.0, (high - low) / (TERMS - 1))
+        counts = low + step * jnp.arange(TERMS, dtype=low.dtype)
+        return jax.lax.stop_gradient(counts), jax.lax.stop_gradient(step)
+
+    def _log_terms(self, y: Any, n: Any) -> Any:
+        """log of P(N = n) times the density of n gamma variables at y."""
+        log_rate, log_scale, log_alpha, alpha = self._compound()
+        shape = n * alpha
+        log_ratio = jnp.log(y) - log_scale - log_alpha - jnp.log(n)  # y over its mean
+        poisson = n * _log1pmx_of(log_rate - jnp.log(n)) - stirling_correction(n)
+        return poisson + shape * _log1pmx_of(log_ratio) - stirling_correction(shape) + 0.5 * log_alpha - LOG_2PI
+
+    def log_prob(self, y: Any) -> Any:
+        inside = (y > 0) & (y < jnp.inf)
+        x = jnp.where(inside, y, 1.0)
+        n, step = self._counts(x)
+        series = logsumexp(self._log_terms(x, n)) + jnp.log(step) - jnp.log(x)
+        return jnp.where(inside, series, jnp.where(y == 0, -jnp.exp(self._compound()[0]), -jnp.inf))
+
+    def expectation(self) -> Any:
+        return self.mean
+
+    def variance(self) -> Any:
+        return jnp.exp(self.log_of("dispersion") + self.power * self.log_of("mean"))
+
+    def _log_tail(self, y: Any, upper: bool) -> Any:
+        """log P(0 < Y <= y), or log P(Y > y): the sum over N of a Poisson probability and a gamma tail."""
+        log_rate, log_scale, _, alpha = self._compound()
+        edge = jnp.maximum(y, self.mean) if upper else jnp.minimum(y, self.mean)
+        n, step = self._counts_of_tail(edge)
+        tail = (log_gammaincc if upper else log_gammainc)(n * alpha, jnp.exp(jnp.log(y) - log_scale))
+        poisson = n * _log1pmx_of(log_rate - jnp.log(n)) - stirling_correction(n) - 0.5 * (LOG_2PI + jnp.log(n))
+        return logsumexp(poisson + tail) + jnp.log(step)
+
+    def _counts_of_tail(self, edge: Any) -> tuple[Any, Any]:
+        peak = jnp.exp((2 - self.power) * jnp.log(edge) - self.log_of("dispersion")) / (2 - self.power)
+        width = jnp.sqrt(peak)
+        low = jnp.maximum(1.0, jnp.floor(peak - 9 * width - 4))
+        step = jnp.maximum(1.0, (peak + 9.5 * width + 10 - low) / (TERMS - 1))
+        counts = low + step * jnp.arange(TERMS, dtype=low.dtype)
+        return jax.lax.stop_gradient(counts), jax.lax.stop_gradient(step)
+
+    def log_cdf(self, y: Any) -> Any:
+        inside = (y > 0) & (y < jnp.inf)
+        x = jnp.where(inside, y, 1.0)
+        below = jnp.logaddexp(-jnp.exp(self._compound()[0]), self._log_tail(x, False))
+        value = jnp.where(x < self.mean, below, log1mexp(-jnp.minimum(self._log_tail(x, True), -1e-300)))
+        at_ends = jnp.where(y == 0, -jnp.exp(self._compound()[0]), jnp.where(y > 0, 0.0, -jnp.inf))
+        return jnp.where(inside, value, at_ends)
+
+    def log_survival(self, y: Any) -> Any:
+        inside = (y > 0) & (y < jnp.inf)
+        x = jnp.where(inside, y, 1.0)
+        at_ends = jnp.where(y == 0, log1mexp(jnp.exp(self._compound()[0])), jnp.where(y > 0, -jnp.inf, 0.0))
+        return jnp.where(inside, self._log_tail(x, True), at_ends)
+
+    def sample(self, key: jax.Array) -> Any:
+        log_rate, log_scale, _, alpha = self._compound()
+        first, second = jax.random.split(key)
+        n = jax.random.poisson(first, jnp.exp(log_rate)).astype(jnp.float64)
+        log_gamma = jax.random.loggamma(second, jnp.maximum(n, 1.0) * alpha, dtype=jnp.float64)
+        return jnp.where(n > 0, jnp.exp(log_gamma + log_scale), 0.0)
+
+    def phi(self) -> Any:
+        return self.dispersion
+
+    def saturated_log_prob(self, y: Any) -> Any:
+        above, below = self.power - 1, 2 - self.power
+        log_mean = self.log_of("mean")
+        x = jnp.where(y > 0, y, 1.0)
+        own = jnp.where(y > 0, -jnp.exp(below * jnp.log(x)) / (above * below), 0.0)
+        half = own + y * jnp.exp(-above * log_mean) / above + jnp.exp(below * log_mean) / below
+        return self.log_prob(y) + half / self.dispersion
+
+    @classmethod
+    def degenerate(cls, y: np.ndarray, known: Mapping[str, np.ndarray]) -> str | None:
+        if not y.any():
+            return f"all {len(y):,} responses are 0: the likelihood grows as every mean goes to 0"
+        if (y == y[0]).all():
+            return f"all {len(y):,} responses are {float(y[0]):g}: the likelihood grows without limit as dispersion goes to 0"
+        return None
+
+    @classmethod
+    def starts(cls, y: np.ndarray, weights: np.ndarray, known: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        mean = max(weighted_mean(y, weights), 1e-300)
+        return {"mean": mean, "dispersion": weighted_variance(y, weights) / mean**1.5, "power": 1.5}
+
+
+def _log1pmx_of(log_ratio: Any) -> Any:
+    """log r - (r - 1) of r = exp(log_ratio)."""
+    return log1pmx(jnp.expm1(log_ratio), log_ratio)
