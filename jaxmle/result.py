@@ -24,21 +24,9 @@ from .infer.stored import read, write
 from .objective.build import Source
 from .objective.objective import Objective
 from .objective.rebuild import log_density_of
+from .report.peers import PEERS
 from .report.plots import plot_coefficients, plot_log_likelihood
 from .report.summary import Summary, glance_columns, tidy_columns
-
-PEERS = {
-    "bse": "std_errors", "se": "std_errors", "stderr": "std_errors", "standard_errors": "std_errors",
-    "llf": "log_likelihood", "loglik": "log_likelihood", "logLik": "log_likelihood", "loglike": "log_likelihood",
-    "coef_": "coef", "coefficients": "coef", "params_": "params", "estimates": "coef",
-    "vcov": "covariance()", "cov_params": "covariance()", "cov": "covariance()",
-    "conf_int": "confint()", "nobs": "n_obs", "n": "n_obs", "pvalues": "p_values", "pvalue": "p_values",
-    "tvalues": "z_values", "zvalues": "z_values", "success": "converged", "n_iter_": "n_steps", "nit": "n_steps",
-    "fval": "log_likelihood", "fun": "log_likelihood", "nll": "log_likelihood", "df_model": "df", "AIC": "aic",
-    "BIC": "bic", "message": "certificate",
-    "fittedvalues": "predict()", "fitted_values": "predict()", "resid": "residuals()", "prsquared": "pseudo_r2()",
-    "pearson_chi2": "pearson_statistic", "llnull": "null.log_likelihood", "null_deviance": "null.deviance",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -322,6 +310,10 @@ class Fit:
             ImportError: without matplotlib, saying what to install.
         """
         return plot_coefficients(self, ax=ax) if name is None else plot_log_likelihood(self, name, ax=ax)
+
+    def without_data(self) -> Fit:
+        """The same fit without its data and compiled programs: small, and can be pickled where its model can."""
+        return Fit(self._with_covariance, None, self.model)
 
     def save(self, path: str | Path) -> None:
         """Write the fit to one file, without the data and without pickle; `jm.load` reads it."""

@@ -46,6 +46,13 @@ class Model:
         _check_function(self.log_density, self.unit)
         object.__setattr__(self, "params", MappingProxyType(_declared(self.params)))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"params": dict(self.params)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in (state | {"params": MappingProxyType(state["params"])}).items():
+            object.__setattr__(self, name, value)
+
     @property
     def title(self) -> str:
         """What a summary calls the model."""
