@@ -1,0 +1,203 @@
+"""Finite mixtures of models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ...errors import ModelError
+from ...numerics import log_softmax
+from ..conditional import Bound, Conditional, Data, conditional_of
+from ..distributions.base import Distribution, OnScale
+from ..distributions.mixed import Mixed, common_support
+from ..distributions.supports import Support
+from ..linear import Linear
+from ..matrices import Simplex
+from ..model import Model, Parameter
+from .around import bound_on
+
+ROUNDS = 50
+
+
+def mixture(model: Model | Sequence[Model], components: int | None = None, weights: Any = None) -> Model:
+    """A response from one of several models, which one is not known.
+
+    The parameters of component i have the suffix `.i`; `weight.i` is its share. Component 0 starts from the smallest
+    responses, and so on upwards. The likelihood has several maxima, and where a component may close in on one response
+    it has no largest: look at the shares and scales of what was found, and try `jm.MultiStart`.
+
+    Arguments:
+        model: the model of every component, which is then repeated, or a list with one model for each.
+        components: how many components there are, at least 2; not given with a list.
+        weights: a formula `"~ terms"` or a `Linear` for the shares, by multinomial logit: coefficients of component i
+            against the first are `weight.i[term]`.
+
+    Returns:
+        The model.
+
+    Raises:
+        ModelError: for models of different responses, or fewer than two components.
+    """
+    models = _components(model, components)
+    inner = tuple(conditional_of(m, "mixture") for m in models)
+    first = inner[0]
+    for m, conditional in zip(models, inner):
+        if m.unit != "row" or conditional.outermost:
+            raise ModelError(
+                f"mixture goes inside: {m.title!r} says how responses are seen, so it is the last step, as in "
+                "censored(mixture(...), event=...)."
+            )
+        if conditional.response != first.response:
+            raise ModelError(
+                f"mixture needs models of one response; got {first.response[0]!r} and {conditional.response[0]!r}."
+            )
+    params: dict[str, Parameter] = {}
+    for i, m in enumerate(models):
+        params |= {f"{name}.{i}": p for name, p in m.params.items()}
+    k = len(models)
+    shares: dict[str, Parameter]
+    if weights is None:
+        shares = {"weight": Shares(k)}
+    else:
+        if isinstance(weights, str) and weights.lstrip().startswith("~"):
+            weights = Linear(weights)
+        if not isinstance(weights, Linear) or weights.link.name != "identity":
+            raise ModelError(
+                f"mixture: weights takes a formula '~ terms' or a Linear with the identity link, for the logits of the "
+                f"shares; got {weights!r}."
+            )
+        shares = {f"weight.{i}": replace(weights, shape=()) for i in range(1, k)}
+    if both := [name for name in shares if name in params]:
+        raise ModelError(f"mixture adds a parameter {both[0]!r}, which the models have already.")
+    titles = list(dict.fromkeys(m.title for m in models))
+    name = f"Mixture of {k}: {', '.join(titles)}"
+    return Model(Mixing(inner, weights is not None), params | shares, name=name, about=models[0].about)
+
+
+def _components(model: Any, components: Any) -> tuple[Model, ...]:
+    if isinstance(model, Model):
+        whole = isinstance(components, int | np.integer) and not isinstance(components, bool)
+        if not whole or components < 2:
+            raise ModelError(f"mixture needs components= to be a whole number of at least 2; got {components!r}.")
+        return (model,) * int(components)
+    if not isinstance(model, Sequence) or isinstance(model, str) or not all(isinstance(m, Model) for m in model):
+        raise ModelError(f"mixture takes a model or a list of models; got {model!r}.")
+    if len(model) < 2 or components not in (None, len(model)):
+        raise ModelError(f"mixture got {len(model)} model(s) and components={components!r}; a list has one for each.")
+    return tuple(model)
+
+
+@dataclass(frozen=True)
+class Shares(Simplex):
+    """The shares of the components, named `weight.0`, `weight.1`, ... like their other parameters."""
+
+    def labels(self) -> tuple[str, ...]:
+        return tuple(f".{i}" for i in range(self.k))
+
+
+class Component(dict):
+    """The parameters of one component by the names that its model gives them."""
+
+    def __init__(self, p: Mapping[str, Any], number: int) -> None:
+        suffix = f".{number}"
+        own = lambda values: {k.removesuffix(suffix): v for k, v in values.items() if k.endswith(suffix)}
+        super().__init__(own(p))
+        self.scales: dict[str, OnScale] = own(getattr(p, "scales", {}))
+
+
+@dataclass(frozen=True)
+class Mixing(Conditional):
+    """A response that is from one of several conditional distributions; `predicted` shares have logits of their own."""
+
+    components: tuple[Conditional, ...]
+    predicted: bool = False
+
+    @property
+    def response(self) -> tuple[str, ...]:
+        return self.components[0].response
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for c in self.components for name in c.columns))
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        wanted = {name for c in self.components for name in c.columns if name not in c.optional}
+        return tuple(dict.fromkeys(n for c in self.components for n in c.optional if n not in wanted))
+
+    @property
+    def levels(self) -> tuple[Any, ...] | None:
+        """The labels of the response, where it has such."""
+        return getattr(self.components[0], "levels", None)
+
+    @property
+    def support(self) -> Support | None:
+        supports = [c.support for c in self.components]
+        return None if any(s is None for s in supports) else common_support([s for s in supports if s is not None])
+
+    def distribution(self, p: Any, row: Mapping[str, Any]) -> Distribution:
+        components = tuple(c.distribution(Component(p, i), row) for i, c in enumerate(self.components))
+        if self.predicted:
+            logits = [jnp.zeros(())] + [p[f"weight.{i}"] for i in range(1, len(components))]
+            return Mixed(components=components, log_weights=log_softmax(jnp.stack(logits)))
+        return Mixed(components=components, log_weights=jnp.log(p["weight"]))
+
+    def bind(self, params: Mapping[str, Parameter], data: Data, weights: np.ndarray) -> Bound:
+        everything = [c.bind(Component(params, i), data, weights) for i, c in enumerate(self.components)]
+        first = everything[0]
+        y = np.stack([np.asarray(first.encoded[name], np.float64) for name in self.response], axis=1)
+        part = split(y, weights, len(self.components))
+        starts: dict[str, Any] = {}
+        bound_params: dict[str, Parameter] = {}
+        encoded = {}
+        for i, (component, bound) in enumerate(zip(self.components, everything)):
+            begin = dict(bound.starts)
+            own = part == i
+            if own.any() and not own.all():
+                alone = bound_on(component, Component(params, i), data, weights, own)
+                begin = dict(alone.starts) if alone.degenerate is None else begin
+            starts |= {f"{name}.{i}": value for name, value in begin.items()}
+            bound_params |= {f"{name}.{i}": p for name, p in bound.params.items()}
+            encoded |= bound.encoded
+        shares = np.array([weights[part == i].sum() for i in range(len(self.components))])
+        shares = np.maximum(shares / shares.sum(), 0.02)
+        if self.predicted:
+            starts |= {f"weight.{i}": float(np.log(shares[i] / shares[0])) for i in range(1, len(shares))}
+        else:
+            starts["weight"] = shares / shares.sum()
+        return Bound(
+            replace(self, components=tuple(b.conditional for b in everything)),
+            bound_params | {name: p for name, p in params.items() if name not in bound_params},
+            encoded,
+            starts,
+            next((b.degenerate for b in everything if b.degenerate is not None), None),
+        )
+
+
+def split(y: np.ndarray, weights: np.ndarray, k: int) -> np.ndarray:
+    """Which of k groups each response (n, columns) is in, by k-means from the quantiles of their mean (Lloyd, 1982).
+
+    Groups are numbered upwards; one may be empty.
+    """
+    spread = y.std(axis=0)
+    scaled = (y - y.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    order = np.argsort(scaled.mean(axis=1), kind="stable")
+    share = np.cumsum(weights[order]) / weights.sum()
+    part = np.empty(len(y), np.int64)
+    part[order] = np.minimum((share * k * (1 - 1e-12)).astype(np.int64), k - 1)
+    for _ in range(ROUNDS):
+        held = [part == i for i in range(k)]
+        if not all(h.any() for h in held):
+            break
+        centres = np.stack([np.average(scaled[h], axis=0, weights=weights[h]) for h in held])
+        nearest = ((scaled[:, None, :] - centres) ** 2).sum(axis=2).argmin(axis=1)
+        if (nearest == part).all():
+            break
+        part = nearest
+    means = [scaled[part == i].mean() if (part == i).any() else np.inf for i in range(k)]
+    rank = np.argsort(np.argsort(means, kind="stable"), kind="stable")
+    return rank[part]
