@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import DataError, ModelError, rows_in_words
 from .distributions.base import Distribution
+from .distributions.supports import Support
 from .model import Parameter
 
 Encoded = dict[str, np.ndarray]
@@ -100,6 +101,16 @@ class Conditional(abc.ABC):
         """The class of the distribution, where it is one of a family; None for compositions."""
         return None
 
+    @property
+    def outermost(self) -> bool:
+        """Whether it says how a response is seen, so that nothing can be put around it."""
+        return False
+
+    @property
+    def support(self) -> Support | None:
+        """The numbers that the response may be; None for labels and for responses of several columns."""
+        return None
+
 
 def held(distribution: Any) -> Any:
     """A distribution whose parameters are constants to autodiff."""
@@ -135,6 +146,10 @@ class Response(Conditional):
     @property
     def kind(self) -> type[Distribution]:
         return self.family
+
+    @property
+    def support(self) -> Support | None:
+        return self.family.support if len(self.names) == 1 else None
 
     def distribution(self, p: Any, row: Mapping[str, Any]) -> Distribution:
         fields = {field: row[column] for field, column in self.known}
