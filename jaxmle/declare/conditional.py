@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import DataError, ModelError, rows_in_words
+from .cones import Cone
 from .distributions.base import Distribution
 from .distributions.supports import Support
 from .model import Parameter
@@ -96,6 +97,13 @@ class Conditional(abc.ABC):
         here = self.distribution(p, row)
         return here.expected_log_prob(held(here))
 
+    def recession(self, columns: Mapping[str, np.ndarray], groups: Sequence[np.ndarray] | None) -> tuple[Cone, ...] | None:
+        """The directions that the responses do not resist, as `Distribution.recession`, from encoded columns (n,).
+
+        `groups` are the rows of each unit where that is not the row. None if it is not known.
+        """
+        return None
+
     @property
     def kind(self) -> type[Distribution] | None:
         """The class of the distribution, where it is one of a family; None for compositions."""
@@ -155,6 +163,14 @@ class Response(Conditional):
         fields = {field: row[column] for field, column in self.known}
         fields |= {name: on_scale(p, name + self.suffix) for name in self.family.parameters}
         return self.family(**fields)
+
+    def recession(self, columns: Mapping[str, np.ndarray], groups: Sequence[np.ndarray] | None) -> tuple[Cone, ...] | None:
+        if groups is not None:
+            return None
+        y = columns[self.names[0]] if len(self.names) == 1 else np.stack([columns[n] for n in self.names], axis=1)
+        known = {field: np.asarray(columns[column], np.float64) for field, column in self.known}
+        cones = self.family.recession(np.asarray(y), known, self.levels)
+        return None if cones is None else tuple(cone.renamed(self.suffix) for cone in cones)
 
     def bind(self, params: Mapping[str, Parameter], data: Data, weights: np.ndarray) -> Bound:
         known = {}

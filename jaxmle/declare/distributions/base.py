@@ -17,6 +17,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ...errors import ModelError
+from ..cones import Cone
 from ..domains import Domain
 from ..linear import Linear
 from ..links import LINKS, Link
@@ -204,6 +205,16 @@ class Distribution(abc.ABC):
     @classmethod
     def degenerate(cls, y: np.ndarray, known: Mapping[str, np.ndarray]) -> str | None:
         """Why these responses have no maximum of the likelihood, whatever the predictors; None if they may have."""
+        return None
+
+    @classmethod
+    def recession(
+        cls, y: np.ndarray, known: Mapping[str, np.ndarray], levels: tuple[Any, ...] | None
+    ) -> tuple[Cone, ...] | None:
+        """The directions that these responses do not resist, see `cones`: what separation is found from.
+
+        One entry or more for every row; a row without an entry resists nothing. None if it is not known.
+        """
         return None
 
     @classmethod

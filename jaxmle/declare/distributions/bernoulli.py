@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..cones import Cone, ends
 from ..domains import UnitInterval
 from ..linear import Linear
 from .base import Distribution, weighted_mean
@@ -72,6 +73,12 @@ class Bernoulli(Distribution):
                 f"all {len(y):,} responses are {first:g}: the likelihood grows as every probability goes to {first:g}"
             )
         return None
+
+    @classmethod
+    def recession(
+        cls, y: np.ndarray, known: Mapping[str, np.ndarray], levels: tuple[Any, ...] | None
+    ) -> tuple[Cone, ...]:
+        return ends("prob", y < 0.5, y > 0.5, (0.0, 1.0))
 
     @classmethod
     def starts(cls, y: np.ndarray, weights: np.ndarray, known: Mapping[str, np.ndarray]) -> dict[str, Any]:

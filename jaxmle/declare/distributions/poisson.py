@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...numerics import log_factorial, xlogy
+from ...numerics import log_gammainc, log_gammaincc
+from ..cones import Cone, ends
 from ..domains import Positive
+from . import count_kernels
 from .base import Distribution, weighted_mean
 from .supports import COUNT
 
@@ -24,7 +26,8 @@ class Poisson(Distribution):
     title = "Poisson regression"
 
     def log_prob(self, y: Any) -> Any:
-        return y * self.log_of("rate") - self.rate - log_factorial(y)
+        log_rate = jnp.asarray(self.log_of("rate"))
+        return count_kernels.poisson(jnp.asarray(y, log_rate.dtype), log_rate, jnp.asarray(self.rate))
 
     def expectation(self) -> Any:
         return self.rate
@@ -32,11 +35,20 @@ class Poisson(Distribution):
     def variance(self) -> Any:
         return self.rate
 
+    def log_cdf(self, y: Any) -> Any:
+        y = jnp.floor(y)
+        return jnp.where(y < 0, -jnp.inf, log_gammaincc(jnp.maximum(y, 0.0) + 1.0, self.rate))
+
+    def log_survival(self, y: Any) -> Any:
+        y = jnp.floor(y)
+        return jnp.where(y < 0, 0.0, log_gammainc(jnp.maximum(y, 0.0) + 1.0, self.rate))
+
     def sample(self, key: jax.Array) -> Any:
         return jax.random.poisson(key, self.rate).astype(jnp.float64)
 
     def saturated_log_prob(self, y: Any) -> Any:
-        return xlogy(y, y) - y - log_factorial(y)
+        count = jnp.where(y > 0, y, 1.0)
+        return jnp.where(y > 0, count_kernels.poisson(count, jnp.log(count), count), 0.0)
 
     def expected_log_prob(self, truth: Poisson) -> Any:
         return truth.rate * self.log_of("rate") - self.rate  # log y! does not depend on the rate
@@ -46,6 +58,12 @@ class Poisson(Distribution):
         if not y.any():
             return f"all {len(y):,} counts are 0: the likelihood grows as every rate goes to 0"
         return None
+
+    @classmethod
+    def recession(
+        cls, y: np.ndarray, known: Mapping[str, np.ndarray], levels: tuple[Any, ...] | None
+    ) -> tuple[Cone, ...]:
+        return ends("rate", y == 0, np.zeros(len(y), bool), (0.0, np.inf))
 
     @classmethod
     def starts(cls, y: np.ndarray, weights: np.ndarray, known: Mapping[str, np.ndarray]) -> dict[str, Any]:
