@@ -1,0 +1,127 @@
+"""Predictions, intervals and simulation of families, against closed forms."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from scipy import stats
+
+import jaxmle as jm
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(3)
+    n = 400
+    x, g = rng.normal(size=n), rng.choice(["a", "b", "c"], n)
+    rate = np.exp(0.3 + 0.5 * x + (g == "b"))
+    return pd.DataFrame(
+        {"x": x, "g": g, "y": rng.poisson(rate), "hours": rng.uniform(1, 3, n), "z": 1 + 2 * x + rng.normal(size=n),
+         "won": np.where(rng.uniform(size=n) < 1 / (1 + np.exp(-x)), "yes", "no")}
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def poisson(data):
+    return jm.fit(jm.poisson("y ~ x + g"), data)
+
+
+NEW = pd.DataFrame({"x": [0.0, 1.5], "g": ["b", "a"]})
+DESIGN = np.array([[1, 0.0, 1, 0], [1, 1.5, 0, 0]])
+
+
+def test_a_mean_has_the_standard_error_of_the_delta_method(poisson):
+    estimate, error = poisson.predict(NEW, se=True)
+    rate = np.exp(DESIGN @ np.array(list(poisson.coef.values())))
+    np.testing.assert_allclose(estimate, rate, rtol=1e-12)
+    by_hand = rate * np.sqrt(np.einsum("ij,jk,ik->i", DESIGN, poisson.covariance(), DESIGN))
+    np.testing.assert_allclose(error, by_hand, rtol=1e-9)
+    low, high = poisson.predict(NEW, se=True).confint(0.9)
+    np.testing.assert_allclose(high - low, 2 * stats.norm.ppf(0.95) * error)
+
+
+def test_all_that_can_be_asked(poisson):
+    rate = poisson.predict(NEW)
+    np.testing.assert_allclose(poisson.predict(NEW, what="rate"), rate)
+    np.testing.assert_allclose(poisson.predict(NEW, what="variance"), rate)
+    np.testing.assert_allclose(poisson.predict(NEW, what="linear"), np.log(rate))
+    np.testing.assert_allclose(poisson.predict(NEW, what="prob", value=2), stats.poisson.pmf(2, rate))
+    np.testing.assert_allclose(
+        poisson.predict(NEW, what="prob", value=[0, 1]), stats.poisson.pmf([[0, 1], [0, 1]], rate[:, None])
+    )
+    np.testing.assert_allclose(poisson.predict(NEW, what="quantile", q=0.9), stats.poisson.ppf(0.9, rate))
+    np.testing.assert_allclose(
+        poisson.predict(NEW, what="interval", level=0.8), stats.poisson.ppf([[0.1, 0.9]], rate[:, None])
+    )
+    squared = poisson.predict(NEW, what=lambda p, row: p["rate"] ** 2 + row["x"], se=True)
+    np.testing.assert_allclose(squared.estimate, rate**2 + NEW["x"])
+    np.testing.assert_allclose(squared.std_error, 2 * rate * poisson.predict(NEW, se=True).std_error)
+
+
+@pytest.mark.parametrize("frame", [pl.from_pandas, pa.Table.from_pandas, lambda d: d.to_dict("list")])
+def test_rows_come_in_any_frame(poisson, frame):
+    np.testing.assert_allclose(poisson.predict(frame(NEW)), poisson.predict(NEW))
+
+
+def test_a_normal_quantile_has_a_standard_error(data):
+    fit = jm.fit(jm.normal("z ~ x"), data)
+    estimate, error = fit.predict({"x": [0.5]}, what="quantile", q=0.975, se=True)
+    z = stats.norm.ppf(0.975)
+    np.testing.assert_allclose(estimate, fit.predict({"x": [0.5]}) + z * fit.coef["sd"], rtol=1e-12)
+    slope = np.array([1, 0.5, z])  # by the constant, by x, and by sd
+    np.testing.assert_allclose(error, np.sqrt(slope @ fit.covariance() @ slope), rtol=1e-8)
+
+
+def test_labels_and_probabilities_of_classes(data):
+    fit = jm.fit(jm.bernoulli("won ~ x"), data)
+    chance = fit.predict({"x": [-2.0, 2.0]}, what="prob")
+    eta = fit.coef["prob[Intercept]"] + fit.coef["prob[x]"] * np.array([-2.0, 2.0])
+    np.testing.assert_allclose(chance, 1 / (1 + np.exp(-eta)), rtol=1e-12)
+    assert fit.predict({"x": [-2.0, 2.0]}, what="label").tolist() == ["no", "yes"]
+    assert set(fit.simulate(4)) == {"no", "yes"}
+
+
+def test_rows_that_were_fitted_are_the_default(data):
+    lacking = data.assign(x=data["x"].where(data.index != 5))
+    fit = jm.fit(jm.poisson("y ~ x", exposure="hours"), lacking, missing="drop")
+    kept = lacking.drop(index=5)
+    np.testing.assert_allclose(fit.predict(), fit.predict(kept))
+    slope = fit.coef["rate[Intercept]"] + fit.coef["rate[x]"] * kept["x"] + np.log(kept["hours"])
+    np.testing.assert_allclose(fit.predict(), np.exp(slope), rtol=1e-12)
+
+
+def test_simulated_responses_have_the_fitted_distribution(poisson, data):
+    many = pd.concat([NEW] * 4000)
+    drawn = poisson.simulate(7, many).reshape(-1, 2)
+    rate = poisson.predict(NEW)
+    assert np.all(np.abs(drawn.mean(axis=0) - rate) < 5 * np.sqrt(rate / 4000))
+    assert drawn.dtype.kind == "i"
+    np.testing.assert_array_equal(poisson.simulate(7), poisson.simulate(7))
+    assert (poisson.simulate(7) != poisson.simulate(8)).any()
+
+
+def test_a_saved_fit_predicts_without_its_model(poisson, tmp_path):
+    poisson.save(tmp_path / "fit.jaxmle")
+    again = jm.load(tmp_path / "fit.jaxmle").predict(NEW, se=True)
+    np.testing.assert_allclose(again, poisson.predict(NEW, se=True))
+
+
+def test_what_cannot_be_answered_is_said(poisson, data, tmp_path):
+    with pytest.raises(jm.ModelError, match="'rte' is neither"):
+        poisson.predict(NEW, what="rte")
+    with pytest.raises(jm.ModelError, match="needs q="):
+        poisson.predict(NEW, what="quantile")
+    with pytest.raises(jm.ModelError, match="value="):
+        poisson.predict(NEW, what="prob")
+    with pytest.raises(jm.DataError, match="'d'.*rows? 0"):
+        poisson.predict(NEW.assign(g="d"))
+    with pytest.raises(jm.DataError, match=r"missing.*row 1"):
+        poisson.predict(NEW.assign(x=[0.0, np.nan]))
+    plain = jm.fit(jm.Model(lambda p, row: -((row["x"] - p["m"]) ** 2), {"m": jm.Real()}), data[["x"]])
+    with pytest.raises(jm.ModelError, match="family"):
+        plain.predict(what="mean")
+    np.testing.assert_allclose(plain.predict(what="m"), np.full(len(data), data["x"].mean()))
+    plain.save(tmp_path / "plain")
+    with pytest.raises(jm.ModelError, match="model"):
+        jm.load(tmp_path / "plain").predict(NEW)
