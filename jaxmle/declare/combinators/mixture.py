@@ -106,7 +106,7 @@ class Component(dict):
         suffix = f".{number}"
         own = lambda values: {k.removesuffix(suffix): v for k, v in values.items() if k.endswith(suffix)}
         super().__init__(own(p))
-        self.scales: dict[str, OnScale] = own(getattr(p, "scales", {}))
+        self.scales: dict[str, OnScale] = own(getattr(p, "scales", None) or {})
 
 
 @dataclass(frozen=True)
@@ -139,17 +139,22 @@ class Mixing(Conditional):
         supports = [c.support for c in self.components]
         return None if any(s is None for s in supports) else common_support([s for s in supports if s is not None])
 
+    def _shares(self) -> tuple[str, ...]:
+        """The names of the parameters of the shares."""
+        return tuple(f"weight.{i}" for i in range(1, len(self.components))) if self.predicted else ("weight",)
+
     def distribution(self, p: Any, row: Mapping[str, Any]) -> Distribution:
         components = tuple(c.distribution(Component(p, i), row) for i, c in enumerate(self.components))
         if self.predicted:
-            logits = [jnp.zeros(())] + [p[f"weight.{i}"] for i in range(1, len(components))]
+            logits = [jnp.zeros(())] + [p[name] for name in self._shares()]
             return Mixed(components=components, log_weights=log_softmax(jnp.stack(logits)))
         return Mixed(components=components, log_weights=jnp.log(p["weight"]))
 
     def bind(self, params: Mapping[str, Parameter], data: Data, weights: np.ndarray) -> Bound:
         everything = [c.bind(Component(params, i), data, weights) for i, c in enumerate(self.components)]
         first = everything[0]
-        y = np.stack([np.asarray(first.encoded[name], np.float64) for name in self.response], axis=1)
+        read = lambda name: first.encoded[name] if name in first.encoded else data.numeric(name, "the response")
+        y = np.stack([np.asarray(read(name), np.float64) for name in self.response], axis=1)
         part = split(y, weights, len(self.components))
         starts: dict[str, Any] = {}
         bound_params: dict[str, Parameter] = {}
@@ -166,12 +171,12 @@ class Mixing(Conditional):
         shares = np.array([weights[part == i].sum() for i in range(len(self.components))])
         shares = np.maximum(shares / shares.sum(), 0.02)
         if self.predicted:
-            starts |= {f"weight.{i}": float(np.log(shares[i] / shares[0])) for i in range(1, len(shares))}
+            starts |= dict(zip(self._shares(), np.log(shares[1:] / shares[0]).tolist()))
         else:
             starts["weight"] = shares / shares.sum()
         return Bound(
             replace(self, components=tuple(b.conditional for b in everything)),
-            bound_params | {name: p for name, p in params.items() if name not in bound_params},
+            bound_params | {name: params[name] for name in self._shares()},
             encoded,
             starts,
             next((b.degenerate for b in everything if b.degenerate is not None), None),

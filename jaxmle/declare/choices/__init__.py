@@ -1,0 +1,1 @@
+"""Models of labels: unordered, ordered, and chosen among the rows of a group."""
