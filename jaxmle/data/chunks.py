@@ -40,8 +40,8 @@ class Chunks:
 
 def design_arrays(design: Design) -> Arrays:
     """What a design is made of, rows first: "dense", its columns of numbers, and "codes", one column a factor."""
-    factors = getattr(design, "factors", ())
-    return {"dense": design.matrix} | ({"codes": np.stack([f.codes for f in factors], axis=1)} if factors else {})
+    codes = [f.codes for f in design.factors]
+    return {"dense": design.matrix} | ({"codes": np.stack(codes, axis=1)} if codes else {})
 
 
 def bucket(n: int) -> int:

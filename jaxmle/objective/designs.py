@@ -73,10 +73,8 @@ def columns_of(designs: Sequence[Design]) -> tuple[Columns, ...]:
 
     out = []
     for design in designs:
-        factors: tuple[Any, ...] = getattr(design, "factors", ())
-        levels = tuple(Levels(int(f.first), int(f.n_levels), key(f.codes)) for f in factors)
-        dense = tuple(int(i) for i in design.dense) if factors else tuple(range(len(design.names)))
-        out.append(Columns(dense, levels))
+        levels = tuple(Levels(int(f.first), int(f.n_levels), key(f.codes)) for f in design.factors)
+        out.append(Columns(design.dense, levels))
     return tuple(out)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -24,12 +23,9 @@ def column_scale(layout: Layout, designs: Sequence[Design]) -> np.ndarray:
 
 def _log2_sizes(design: Design) -> np.ndarray:
     """`_log2_size` of every column, by name; a level's column of zeros and ones has the size √(its share of rows)."""
-    factors: tuple[Any, ...] = getattr(design, "factors", ())
-    if not factors:
-        return _log2_size(design.matrix)
     out = np.zeros(len(design.names))
     out[list(design.dense)] = _log2_size(design.matrix)
-    for f in factors:
+    for f in design.factors:
         count = np.bincount(f.codes[f.codes >= 0], minlength=f.n_levels)
         out[f.first : f.first + f.n_levels] = 0.5 * np.log2(np.where(count > 0, count / len(f.codes), 1.0))
     return out
