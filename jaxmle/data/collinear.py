@@ -41,7 +41,7 @@ def aliased(design: Design, weights: np.ndarray | None = None) -> Aliased:
     """
     rows = np.arange(len(design.matrix)) if weights is None else np.flatnonzero(np.asarray(weights) > 0)
     seen = _Seen(design, with_factors=bool(design.factors) and len(design.names) <= MOST_COLUMNS)
-    eps = np.finfo(np.float32 if design.matrix.dtype == np.float32 else np.float64).eps
+    eps = float(np.finfo(np.float32 if design.matrix.dtype == np.float32 else np.float64).eps)
     sample = seen.sample(rows)
     for round_number in range(ROUNDS):
         columns = seen.columns(sample)
@@ -217,6 +217,6 @@ def _named(c: np.ndarray, columns: np.ndarray, names: Sequence[str], positions: 
     """The terms of a combination that are more than rounding, whole numbers made whole."""
     terms = np.abs(c) * np.sqrt(np.einsum("ij,ij->j", columns, columns))
     whole = np.round(c)
-    c = np.where(np.abs(c - whole) <= 1e-7 * np.maximum(np.abs(whole), 1e-3), whole, c)
+    c = np.where((whole != 0) & (np.abs(c - whole) <= 1e-9 * np.abs(whole)), whole, c)
     large = terms > 1e-8 * terms.max(initial=0.0)
-    return {names[positions[k]]: float(c[k]) for k in np.flatnonzero(large & (c != 0))}
+    return {names[positions[k]]: float(c[k]) for k in np.flatnonzero(large & (c != 0)).tolist()}

@@ -96,7 +96,7 @@ class _Evaluation:
 
     def value(self, node: ast.expr) -> Any:
         match node:
-            case ast.Constant(value=value):
+            case ast.Constant(value=int() | float() as value):
                 return np.float64(value)
             case ast.Name() | ast.Attribute():
                 dotted = str(dotted_name(node))

@@ -114,7 +114,9 @@ def columns(formula: Formula, table: Table, parameter: str) -> Columns:
     if twice:
         raise DataError(f"The formula {formula.text!r} of {parameter!r} has two columns of the name {twice[0]!r}.")
     types = [v.dtype for i, v in enumerate(values) if count[i] and v.dtype is not None]
-    matrix = np.empty((table.n_rows, len(dense)), np.result_type(*types) if types else np.float64, order="F")
+    floats = any(t.kind == "f" for t in types)  # float32 where numbers are; zeros and ones take any type
+    kind = np.result_type(np.float32, *types) if floats else np.dtype(np.float64)
+    matrix = np.empty((table.n_rows, len(dense)), kind, order="F")
     for column, (at, made_of, scale) in zip(matrix.T, dense):
         column[:] = made_of[0] if made_of else 1.0
         with np.errstate(over="ignore"):
@@ -166,6 +168,8 @@ def _placeholders(right: str, functions: Functions) -> tuple[str, list[tuple[str
     for token in tokens(right):
         piece = token.text
         if token.kind == "name":
+            if "__" in token.text or token.text in ("lambda", "await", "yield"):
+                raise ModelError(f"The formula '~ {right}': {token.text!r} is no column, and formulas run no Python.")
             piece = f"v{number.setdefault((token.text, f'`{token.text}`'), len(number))}"
         elif token.kind == "call":
             checked = check(token.text, functions)

@@ -102,13 +102,13 @@ def _unseen(
     known = ", ".join(repr(v) for v in levels[:10]) + (f" and {len(levels) - 10} more" if len(levels) > 10 else "")
     text = (
         f"Term {term!r} of {parameter!r} has the level{'s' * (len(new) != 1)} {shown} in "
-        f"{rows_in_words(table.numbered(rows))}, which it did not have in the data of the fit. Known levels: {known}."
+        f"{rows_in_words(table.numbered(rows))}, but its known levels are {known}."
     )
     by_text = {str(v) for v in levels}
     if all(str(v) in by_text for v in new):
         before, now = type(levels[0]).__name__, type(new[0]).__name__
         return f"{text} They are of another type, {now} instead of {before}: convert the column."
-    return f"{text} Leave these rows out, or fit again with data that have the level."
+    return f"{text} Leave these rows out, or fit on data that have the level."
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def check(expr: str, functions: Functions | None = None) -> Expression:
     try:
         tree = ast.parse(plain.strip(), mode="eval").body
         text = ast.unparse(tree)
-        reader = _Reader(expr, functions or {}, {v: k for k, v in names.items()})
+        reader = _Reader(expr, {} if functions is None else functions, {v: k for k, v in names.items()})
         reader.read(tree, top=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, ModelError):
@@ -179,6 +179,8 @@ class _Reader:
                 self.read(argument)
         elif name == "offset":
             raise self.refuse(node, "offset(...) is a term of its own: '~ x + offset(z)'")
+        elif name is None or "__" in name or not all(map(str.isidentifier, name.split("."))):
+            raise self.refuse(node)
         else:
             known = ("C", "I", *LEARNING, *NUMERIC, *self.functions)
             shown = ast.unparse(node.func)

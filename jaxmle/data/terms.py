@@ -161,11 +161,11 @@ class Values:
 
     @cached_property
     def dtype(self) -> np.dtype | None:
-        """The type that this factor asks of the matrix: the columns' own, float32 where an expression has no other."""
+        """The type of the numbers that this factor is made of, None for levels."""
         if self.stored["kind"] == "levels":
             return None
         types = [self.table.numeric(c).dtype for c in self.expression.columns if self._is_numeric(c)]
-        return np.result_type(np.float32, *types) if types else None
+        return np.result_type(*types) if types else None
 
     def _is_numeric(self, name: str) -> bool:
         return self.table.column(name).dtype.kind not in "OUTS"
@@ -204,8 +204,12 @@ def refuse_infinite(column: np.ndarray, label: str, table: Table, parameter: str
     if not len(rows):
         return
     shown = ", ".join(f"{v:g}" for v in column[rows[:5]])
-    causes = "; ".join(f"{c} = {', '.join(f'{v}' for v in table.column(c)[rows[:5]].tolist())}" for c in of)
+    causes = "; ".join(f"{c} = {', '.join(map(_short, table.column(c)[rows[:5]].tolist()))}" for c in of)
     raise DataError(
         f"Term {label!r} of {parameter!r} is not finite in {rows_in_words(table.numbered(rows))}: {shown}"
         f"{f', where {causes}' if causes else ''}. Correct these rows, or take them out."
     )
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else repr(value)
