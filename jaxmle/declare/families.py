@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import ModelError, did_you_mean
 from .conditional import Response
 from .distributions.base import Distribution
+from .distributions.wrapped import wrap
 from .domains import Domain
 from .linear import CONSTANT, Linear
 from .links import UNSPECIFIED, resolve_link
@@ -68,8 +69,8 @@ def family(distribution: type[Distribution]) -> Family:
     """A family of your own distribution: what `jm.poisson` is to the Poisson.
 
     Arguments:
-        distribution: a subclass of `Distribution`; or a distribution class of numpyro or TensorFlow Probability whose
-            parameters are wrapped by `jm.wrap`.
+        distribution: a subclass of `Distribution`; a class of numpyro's distributions; or what `jm.wrap` made of a class
+            of another package.
 
     Returns:
         A function of `"response ~ terms"` and of each parameter by name, that returns a `Model`.
@@ -77,6 +78,8 @@ def family(distribution: type[Distribution]) -> Family:
     Raises:
         ModelError: for anything else.
     """
+    if isinstance(getattr(distribution, "arg_constraints", None), dict):
+        distribution = wrap(distribution)
     if not (isinstance(distribution, type) and issubclass(distribution, Distribution)):
         raise ModelError(f"family takes a subclass of jm.Distribution; got {distribution!r}.")
     if inspect.isabstract(distribution):

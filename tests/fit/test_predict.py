@@ -114,7 +114,7 @@ def test_what_cannot_be_answered_is_said(poisson, data, tmp_path):
         poisson.predict(NEW, what="quantile")
     with pytest.raises(jm.ModelError, match="value="):
         poisson.predict(NEW, what="prob")
-    with pytest.raises(jm.DataError, match="'d'.*rows? 0"):
+    with pytest.raises(jm.DataError, match=r"'d'.*rows? 0"):
         poisson.predict(NEW.assign(g="d"))
     with pytest.raises(jm.DataError, match=r"missing.*row 1"):
         poisson.predict(NEW.assign(x=[0.0, np.nan]))
