@@ -13,6 +13,7 @@ from ..errors import rows_in_words
 from ..objective.objective import Objective
 from ..objective.passes import Evaluation
 from ..objective.placement import Placed
+from ..objective.source import Source
 from ..solve.solver import finite
 
 MOST_UNITS = 200_000
@@ -21,11 +22,15 @@ MOST_UNITS = 200_000
 
 @dataclass(frozen=True)
 class Context:
-    """What words need: the names of the entries of `z`, and for each unit the user's row or group, and the unit."""
+    """What words need: the names of the entries of `z`, and for each unit the user's row or group, and the unit.
+
+    With the `source` of the data it is found exactly whether responses are separated.
+    """
 
     names: Sequence[str]
     rows: np.ndarray
     unit: str
+    source: Source | None = None
 
 
 @dataclass(frozen=True)

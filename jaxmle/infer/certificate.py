@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..objective.objective import Objective
 from ..objective.passes import Evaluation
 from ..solve.quadratic import Quadratic
-from ..solve.solver import FAILED, Solution, finite
+from ..solve.solver import FAILED, INTERRUPTED, Solution, finite
 from .blame import Context, find_blame
 from .derivatives import DerivativeCheck, check_derivatives
 from .diagnosis import DISTANCE, HALF_LOST, Case, Finding, beyond_resolution, diagnose
@@ -17,6 +17,7 @@ from .directions import Direction, in_words, who
 from .neighbourhood import look_around, lost_in_rounding
 from .recession import escape
 from .reported import Reported
+from .separation import find_separation
 
 PROVED = "optimum"
 
@@ -28,6 +29,9 @@ ILL_CONDITIONED = 1e11
 
 LOST = 0.01
 """Share of the smallest curvature that may be rounding errors without a word."""
+
+THIN = 1e-3
+"""Information about a coefficient below which it is asked whether it goes to infinity."""
 
 MAX_HESSIAN = 3000
 """More parameters than this, and no Hessian is formed: 3,000² numbers are 72 MB."""
@@ -67,6 +71,10 @@ class Certificate:
     log-likelihood still to be gained, `distance` the distance to the optimum in standard errors. `eigenvalues` are the
     smallest and largest of the Hessian scaled to a unit diagonal, `condition` their ratio. `directions` are those in
     which no standard error exists; `usable` says whether others have one. `cautions` do not forbid belief.
+
+    Where coefficients have a penalty with corners, `zeros` of the `penalised` ones are zero, the other numbers are about
+    the rest, and `gap` is the duality gap: no coefficients have a penalised log-likelihood higher by more (NaN where the
+    log-density is not known to be concave in the predictor).
     """
 
     status: str
@@ -80,6 +88,9 @@ class Certificate:
     at_optimum: DerivativeCheck | None = None
     cautions: tuple[str, ...] = ()
     usable: bool = False
+    gap: float = np.nan
+    zeros: int | None = None
+    penalised: int = 0
 
     @property
     def proved(self) -> bool:
@@ -94,12 +105,21 @@ class Certificate:
         low, high = self.eigenvalues
         return high / low if low > 0 else np.inf
 
+    @property
+    def _gap(self) -> str:
+        if np.isfinite(self.gap):
+            return f"duality gap {self.gap:.0e}; "
+        return f"{self.distance:.0e} standard errors away; "
+
     def __str__(self) -> str:
         if not self.proved:
             return f"✗ {self.status.replace('_', ' ')}: {self.reason} {self.remedy}".rstrip()
         checks = {"start": self.at_start, "optimum": self.at_optimum}
         checked = [where for where, c in checks.items() if c is not None and c.compared]
         derivatives = f", derivatives checked at {' and '.join(checked)}" if checked else ""
+        if self.zeros is not None:
+            text = f"✓ penalised optimum proved: {self._gap}{self.zeros} of {self.penalised} coefficients are zero"
+            return "\n".join([text + derivatives, *(f"! {c}" for c in self.cautions)])
         text = (
             f"✓ optimum proved: {self.distance:.0e} standard errors away, Hessian positive definite "
             f"(condition {self.condition:.2g}){derivatives}"
@@ -125,7 +145,12 @@ def certify(
     at_optimum = check_derivatives(objective, z)
     nearby, lost = look_around(objective, z, model), lost_in_rounding(objective, z, model)
     case = Case(objective, solution, at, model, at_optimum, nearby, lost, context)
-    finding = Finding(PROVED, "", usable=True) if _is_optimum(case) else diagnose(case)
+    is_optimum = _is_optimum(case)
+    asked = context.source is not None and solution.stop != INTERRUPTED
+    if asked and (not is_optimum or _thin(objective, model)):
+        case = replace(case, verdict=find_separation(objective, context.source, z))
+    separated = case.verdict is not None and case.verdict.separation is not None
+    finding = Finding(PROVED, "", usable=True) if is_optimum and not separated else diagnose(case)
     certificate = Certificate(
         finding.status,
         finding.reason,
@@ -155,6 +180,12 @@ def _is_optimum(case: Case) -> bool:
         and case.nearby.quadratic
         and (model.decrement <= CLOSE or escape(case.objective, case.z, model) is None)
     )
+
+
+def _thin(objective: Objective, model: Quadratic) -> bool:
+    """Whether coefficients may be known by hardly any information, as those are that go to infinity."""
+    size = model.metric / np.maximum(objective.scale, 1.0)  # of columns of at most about one, rare levels as they are
+    return bool(model.curvature.size) and float(model.curvature[0] * size.min() ** 2) < THIN
 
 
 def _not_finite(objective: Objective, z: np.ndarray, context: Context, at_start: DerivativeCheck | None) -> Certificate:

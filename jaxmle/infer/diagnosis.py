@@ -19,6 +19,7 @@ from .identification import along, entangled, kinks, saturation
 from .neighbourhood import Neighbourhood, fading, faults
 from .recession import behind_noise, recession
 from .reported import Reported
+from .separation import Separation, Verdict
 
 DISTANCE = 1e-3
 """The distance to the optimum, in standard errors, up to which a fit counts as converged."""
@@ -59,7 +60,7 @@ class Case:
     """All that is known of the end of a search before it is explained.
 
     `check` compares derivatives with differences, `nearby` is what was found around, `lost` the share of the smallest
-    curvature that is rounding errors.
+    curvature that is rounding errors, `verdict` what a linear program says about separated responses.
     """
 
     objective: Objective
@@ -70,6 +71,7 @@ class Case:
     nearby: Neighbourhood | None
     lost: float
     context: Context
+    verdict: Verdict | None = None
 
     @property
     def z(self) -> np.ndarray:
@@ -81,6 +83,8 @@ def diagnose(case: Case) -> Finding:
     if case.solution.stop == INTERRUPTED:
         steps = f"{case.solution.n_steps} step{'s' * (case.solution.n_steps != 1)}"
         return Finding("interrupted", f"Interrupted after {steps}; this is the best point so far.")
+    if case.verdict is not None and case.verdict.separation is not None:
+        return _separated(case, case.verdict.separation)
     if len(exact := beyond_resolution(case.z, case.model)):
         return _exact_fit(case, exact)
     noise, wobble = jitter(case.objective, case.z, case.model)
@@ -95,7 +99,8 @@ def diagnose(case: Case) -> Finding:
     if case.nearby is not None and not case.nearby.steady:
         faded = fading(case.objective, case.z, case.model)
     found, unlimited = recession(case.objective, case.solution, case.model, faded, noise)
-    if unlimited:
+    found = _possible(case, found)
+    if unlimited and found:
         return Finding("unbounded", f"The log-likelihood grows without limit as {_words(found)}.", tuple(found))
     if found:
         return _at_infinity(case, found)
@@ -140,7 +145,9 @@ def _curvature(case: Case, reported: Reported, faded: list[np.ndarray], noise: f
         return _steps(case, reported, steps, flat)
     ways = [saturation(case.objective, case.z, v) for v in plateaus]
     if not free and ways and all(way is not None for way in ways):
-        return _at_infinity(case, [d for w in ways if w is not None for d in towards(case.objective, case.z, w)])
+        out = [d for w in ways if w is not None for d in towards(case.objective, case.z, w)]
+        if out := _possible(case, out):
+            return _at_infinity(case, out)
     if free or plateaus:
         return _not_identified(case, reported, free + plateaus, flat, plateau=bool(plateaus))
     if not singular:
@@ -190,6 +197,23 @@ def _at_infinity(case: Case, found: list[Direction]) -> Finding:
         return Finding("no_finite_maximum", reason, tuple(directions), usable)
     reason = f"The maximum is at the end of a parameter's range: {_words(found)}."
     return Finding("boundary", reason, tuple(directions), usable)
+
+
+def _separated(case: Case, separation: Separation) -> Finding:
+    """Coefficients without finite estimates, proved; those that the other rows determine keep theirs."""
+    vectors = [d.vector for d in separation.directions]
+    also = [v for v in flat_vectors(case.model) if _apart(v, separation.directions)]
+    directions = (*separation.directions, *(Direction("flat", v, "") for v in also))
+    usable = _distance_apart_from(case, [*vectors, *also]) <= DISTANCE
+    return Finding("no_finite_maximum", separation.reason, directions, usable)
+
+
+def _possible(case: Case, found: list[Direction]) -> list[Direction]:
+    """The directions to infinity that a linear program has not excluded."""
+    if case.verdict is None:
+        return found
+    covered = case.verdict.covered
+    return [d for d in found if d.kind != "runaway" or not {int(i) for i in d.involved} <= covered]
 
 
 def _all_linear(case: Case, found: Sequence[Direction]) -> bool:
