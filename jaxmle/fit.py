@@ -13,12 +13,14 @@ import numpy as np
 from .data.tables import Table, read_weights
 from .declare.linear import Linear
 from .declare.model import Model
+from .declare.penalties import ElasticNet
 from .errors import FitWarning, ModelError
 from .infer.blame import Context, find_blame
 from .infer.certificate import Certificate, certify
 from .infer.derivatives import check_derivatives
 from .infer.estimates import Estimates
 from .infer.reported import reported_index
+from .infer.sparse import certify_sparse
 from .objective.build import Built, build
 from .objective.fixing import start_vector
 from .objective.objective import Objective
@@ -26,6 +28,7 @@ from .report.progress import Reporter
 from .result import Fit, Session
 from .solve.choose import NEWTON_SIZE, resolve
 from .solve.newton import Newton
+from .solve.proximal import ProximalNewton
 from .solve.solver import FAILED, INTERRUPTED, Progress, Solution, finite
 from .solve.start import search_start
 
@@ -46,7 +49,7 @@ def fit(
     weights: Any = None,
     probability_weights: Any = None,
     fixed: Mapping[str, Any] | None = None,
-    penalty: Callable[[Mapping[str, Any]], Any] | None = None,
+    penalty: ElasticNet | Callable[[Mapping[str, Any]], Any] | None = None,
     solver: Any = None,
     tol: float | None = None,
     max_steps: int | None = None,
@@ -68,8 +71,9 @@ def fit(
         weights: frequencies, as a column name or an array (rows,): a row of weight 3 is three equal rows.
         probability_weights: sampling weights, likewise; the covariance is then a sandwich by default.
         fixed: name → value at which a parameter or a single coefficient is held.
-        penalty: a function of the parameters (natural scale, a `Linear` by its coefficients) that returns a number, added
-            to the negative log-likelihood.
+        penalty: what is added to the negative log-likelihood: `jm.Ridge(strength)`, `jm.Lasso(strength)`,
+            `jm.ElasticNet(strength, l1_ratio)`, or a function of the parameters (natural scale, a `Linear` by its
+            coefficients) that returns a number.
         solver: None (jaxmle chooses and says why), "newton", "lbfgs", "newton_cg", "bhhh", or a solver with settings.
         tol: the log-likelihood still to be gained at which the search ends; default 1e-9.
         max_steps: the most steps of the solver.
@@ -94,8 +98,11 @@ def fit(
         raise ModelError(f"fit takes a jm.Model; got {type(model).__name__}. Wrap the density: jm.Model(f, params).")
     if callback is not None and not callable(callback):
         raise ModelError(f"callback must be a function of one Progress; got {callback!r}.")
+    if isinstance(penalty, ElasticNet) and penalty.strength is None:
+        name = type(penalty).__name__
+        raise ModelError(f"{name} needs a strength: jm.{name}(0.1); jm.cross_validate chooses one by the data.")
     table = Table.read(data)
-    all_weights = _weights(weights, probability_weights, table)
+    all_weights = all_weights_of(weights, probability_weights, table)
     built = build(
         model,
         table,
@@ -108,7 +115,7 @@ def fit(
         precision=precision,
     )
     objective, model = built.objective, built.model
-    method, why = resolve(solver, objective.size)
+    method, why = method_for(objective, solver)
     method = configured(method, max(tol or 0.0, SINGLE_TOL) if precision == "float32" else tol, max_steps, key)
     context = Context(entry_names(objective), row_labels(built), "row" if model.unit == "all" else model.unit)
     z, at_start = begin(built, start, method)
@@ -122,32 +129,59 @@ def fit(
         raise ModelError(
             f"At the start values, {blame.words if blame else 'the log-likelihood is not finite.'} {BAD_START}"
         )
-    certificate, hessian = certify(objective, solution, context, at_start)
-    estimates = _estimates(model, built, objective, solution, certificate, why, probability_weights is not None)
-    session = Session(
-        table,
-        built.table,
-        objective,
-        built.source,
-        solution.z,
-        hessian,
-        probability_weights is not None,
-        lambda other: fit(
-            other,
-            data,
-            weights=weights,
-            probability_weights=probability_weights,
-            missing=missing,
-            collinear=collinear,
-            chunk_rows=chunk_rows,
-            progress=False,
-        ),
+    again = lambda other: fit(
+        other,
+        data,
+        weights=weights,
+        probability_weights=probability_weights,
+        missing=missing,
+        collinear=collinear,
+        chunk_rows=chunk_rows,
+        progress=False,
     )
+    sampling = probability_weights is not None
+    return conclude(table, built, objective, solution, at_start, why, sampling, penalty_words(penalty), again)
+
+
+def conclude(
+    table: Table,
+    built: Built,
+    objective: Objective,
+    solution: Solution,
+    at_start: Any,
+    why: str,
+    sampling: bool,
+    penalised: str,
+    refit: Callable[[Model], Fit],
+) -> Fit:
+    """From the end of a search to a `Fit`, with a warning where its optimum is not proved."""
+    unit = "row" if built.model.unit == "all" else built.model.unit
+    context = Context(entry_names(objective), row_labels(built), unit)
+    prove = certify if objective.l1 is None else certify_sparse
+    certificate, hessian = prove(objective, solution, context, at_start)
+    estimates = _estimates(built, objective, solution, certificate, why, sampling, penalised)
+    session = Session(table, built.table, objective, built.source, solution.z, hessian, sampling, refit)
     if not certificate.proved:
-        warnings.warn(f"{certificate.reason} {certificate.remedy}", FitWarning, stacklevel=2)
+        warnings.warn(f"{certificate.reason} {certificate.remedy}", FitWarning, stacklevel=3)
     for caution in certificate.cautions:
-        warnings.warn(caution, FitWarning, stacklevel=2)
-    return Fit(estimates, session, model)
+        warnings.warn(caution, FitWarning, stacklevel=3)
+    return Fit(estimates, session, built.model)
+
+
+def penalty_words(penalty: Any) -> str:
+    """What a summary calls the estimate, by its penalty."""
+    return f"penalised ({penalty.words})" if isinstance(penalty, ElasticNet) else ""
+
+
+def method_for(objective: Objective, solver: Any) -> tuple[Any, str]:
+    """The solver, and why: one that knows corners where the penalty has some."""
+    if objective.l1 is None:
+        return resolve(solver, objective.size)
+    if solver is None:
+        return ProximalNewton(), "the penalty has corners, where coefficients are zero"
+    if isinstance(solver, ProximalNewton):
+        return solver, "as asked"
+    raise ModelError(f"A lasso or elastic net is fitted by jm.ProximalNewton(), or solver=None; got {solver!r}.")
 
 
 def finish_in_double(
@@ -156,6 +190,7 @@ def finish_in_double(
     """Go on in float64 from where a search in float32 ended: one or two steps, and an optimum that can be proved."""
     double = objective.in_double()
     last = Newton() if objective.size <= NEWTON_SIZE else method
+    last = last if objective.l1 is None else ProximalNewton()
     last = last if tol is None else replace(last, tol=tol)
     end = last.minimise(double, solution.z, watch)
     n_steps, seconds = solution.n_steps + end.n_steps, solution.seconds + end.seconds
@@ -231,7 +266,7 @@ def _is(kind: type, value: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool | np.bool_)
 
 
-def _weights(weights: Any, probability_weights: Any, table: Table) -> np.ndarray:
+def all_weights_of(weights: Any, probability_weights: Any, table: Table) -> np.ndarray:
     total = np.ones(table.n_rows)
     if weights is not None:
         total = total * read_weights(weights, table, "weights")
@@ -268,27 +303,29 @@ def row_labels(built: Built) -> np.ndarray:
 
 
 def _estimates(
-    model: Model,
     built: Built,
     objective: Objective,
     solution: Solution,
     certificate: Certificate,
     why: str,
     sampling: bool,
+    words: str,
 ) -> Estimates:
-    layout = objective.layout
+    """All numbers and names of the fit; `words` are the summary's for what was penalised."""
+    model, layout = built.model, objective.layout
     params, reported = objective.natural(solution.z)
     index = reported_index(objective)
     labels, links, owners = layout.labels(), layout.links(), layout.owners()
     bounds = np.array(layout.bounds()).reshape(-1, 2)
     names = tuple(labels[i] for i in index)
     free = set(names)
-    penalised = bool(objective.program.penalties)
+    penalised = objective.penalised
+    n_zero = certificate.zeros or 0
     likelihood = lambda z, value: -(objective.evaluate(z, "value", penalised=False).value if penalised else value)
     tally = objective.tally
     return Estimates(
         title=model.title,
-        subtitle="posterior mode" if penalised else "",
+        subtitle=words or ("posterior mode" if penalised else ""),
         about=model.about,
         names=names,
         values=np.asarray(reported)[index],
@@ -304,7 +341,7 @@ def _estimates(
         log_likelihood=float(likelihood(solution.z, solution.value)),
         n_obs=float(built.source.n_units if sampling else built.weights.sum()),
         n_rows=len(built.source.rows),
-        df=objective.size,
+        df=objective.size - n_zero,
         certificate=certificate,
         solver=solution.solver,
         why=why,

@@ -16,6 +16,7 @@ from ..data.chunks import Chunks, design_arrays, group_chunks, row_chunks, whole
 from ..data.tables import Table
 from ..declare.linear import Linear
 from ..declare.model import Model
+from ..declare.penalties import ElasticNet
 from ..errors import DataError, ModelError
 from .designs import columns_of
 from .fixing import Fixing
@@ -24,6 +25,7 @@ from .objective import Objective
 from .placement import Placement
 from .rows import Program, hashable, penalty_value
 from .scaling import column_scale
+from .shrinkage import shrinkage_of
 from .source import Source, explained, read_source, unit_weights
 from .starts import suggested_starts
 
@@ -101,7 +103,7 @@ def build(
     *,
     weights: np.ndarray,
     fixed: Mapping[str, Any] | None = None,
-    penalty: Callable[[Mapping[str, Any]], Any] | None = None,
+    penalty: ElasticNet | Callable[[Mapping[str, Any]], Any] | None = None,
     missing: str = "raise",
     chunk_rows: int | None = None,
     precision: str = "float64",
@@ -122,8 +124,12 @@ def build(
         isinstance(chunk_rows, bool) or not isinstance(chunk_rows, int | np.integer) or chunk_rows < 1
     ):
         raise ModelError(f"chunk_rows must be a whole number of at least 1, or None; got {chunk_rows!r}.")
-    if penalty is not None and not callable(penalty):
-        raise ModelError(f"penalty must be a function of the parameters that returns a number; got {penalty!r}.")
+    shrinking = penalty if isinstance(penalty, ElasticNet) else None
+    if penalty is not None and shrinking is None and not callable(penalty):
+        raise ModelError(
+            "penalty must be jm.Ridge(...), jm.Lasso(...), jm.ElasticNet(...), or a function of the parameters that "
+            f"returns a number; got {penalty!r}."
+        )
     if collinear not in COLLINEAR:
         raise ModelError(f"collinear must be 'raise' or 'drop'; got {collinear!r}.")
     held = penalty is not None or fixed or any(p.prior is not None for p in model.params.values())
@@ -146,7 +152,7 @@ def build(
         unit=unit,
         layout=layout,
         structured=bool(layout.linears) and unit == "row" if structured is None else structured and unit == "row",
-        penalties=priors_of(model) + (() if penalty is None else (hashable(penalty),)),
+        penalties=priors_of(model) + (() if penalty is None or shrinking else (hashable(penalty),)),
         precision=precision,
     )
     base, free = fixing.apply(layout)
@@ -167,6 +173,7 @@ def build(
         free=free,
         scale=column_scale(layout, source.designs)[free],
         n_units=source.n_units,
+        shrinkage=shrinking and shrinkage_of(shrinking, layout, source.designs, weights[source.rows]),
     )
     starts = suggested_starts(model, source, design_number, reading.starts) if to_fit else {}
     return Built(objective, source, per_unit, model, reading.table, starts, reading.dropped)

@@ -17,6 +17,7 @@ from .layout import Layout, naturalise
 from .passes import Evaluation
 from .placement import Placed, Placement
 from .rows import Program
+from .shrinkage import Shrinkage
 
 
 @dataclass
@@ -33,7 +34,8 @@ class Objective:
     """The negative log-likelihood (plus penalties) of one data set, at any `z`.
 
     `base` is the whole vector `u` with the held values in place; `free` the positions that `z` fills, each multiplied
-    by its `scale`. Every method takes and returns NumPy float64 arrays.
+    by its `scale`. `shrinkage` is added, but for its absolute values, which only solvers see that ask for `l1`. Every
+    method takes and returns NumPy float64 arrays.
     """
 
     program: Program
@@ -45,6 +47,7 @@ class Objective:
     scale: np.ndarray
     n_units: int
     tally: Tally = field(default_factory=Tally)
+    shrinkage: Shrinkage | None = None
 
     @property
     def size(self) -> int:
@@ -58,6 +61,18 @@ class Objective:
     @property
     def layout(self) -> Layout:
         return self.program.layout
+
+    @property
+    def penalised(self) -> bool:
+        """Whether anything is added to the negative log-likelihood."""
+        return bool(self.program.penalties) or self.shrinkage is not None
+
+    @property
+    def l1(self) -> np.ndarray | None:
+        """The weights of |z| that belong to the function but not to its values and derivatives here; None if all are 0."""
+        if self.shrinkage is None or not self.shrinkage.l1[self.free].any():
+            return None
+        return self.shrinkage.l1[self.free] * self.scale
 
     @property
     def owners(self) -> np.ndarray:
@@ -93,6 +108,17 @@ class Objective:
         base = self.base.copy()
         base[position] = u[position]
         return replace(self, base=base, free=self.free[keep], scale=self.scale[keep])
+
+    def weighted(self, weights: np.ndarray) -> Objective:
+        """The same objective with other weights, shape (units,); nothing is recompiled, the other data are shared."""
+        parts = []
+        for part in self.parts:
+            old = part.data["weights"]
+            new = np.zeros(old.shape)
+            new[part.chunk, part.row] = weights[part.units]
+            with runtime.x64():
+                parts.append(replace(part, data=part.data | {"weights": jax.device_put(new, old.sharding)}))
+        return replace(self, parts=tuple(parts))
 
     def glimpse(self) -> Objective:
         """The objective of the first chunk of each part alone: cheap, and run by the programs already compiled."""
@@ -147,9 +173,10 @@ class Objective:
 
     def _penalty(self, needs: str, u: np.ndarray) -> tuple:
         """Value and derivatives of the penalties; empty where there are none."""
+        simple = () if self.shrinkage is None else self.shrinkage.smooth(needs, u)
         if not self.program.penalties:
-            return ()
-        return jax.device_get(self._run(passes.penalty, self.program, needs, u, self.constants))
+            return simple
+        return _added(jax.device_get(self._run(passes.penalty, self.program, needs, u, self.constants)), simple)
 
     def _in_z(self, sums: tuple) -> Evaluation:
         value = float(sums[0])
@@ -192,6 +219,8 @@ class Objective:
         if self.program.penalties:
             args = (self.program, u, direction, self.constants)
             total = total + jax.device_get(self._run(passes.penalty_product, *args))
+        if self.shrinkage is not None:
+            total = total + self.shrinkage.l2 * direction
         return total[self.free] * self.scale
 
     def along(self, z: np.ndarray, p: np.ndarray) -> Line:

@@ -170,7 +170,7 @@ def _numbers(value: float, std_error: float, low: float, high: float, place: int
 
 
 def _footnote(e: Estimates, reason: str) -> str:
-    if reason and reason == e.certificate.reason:
+    if reason and reason == e.certificate.reason and not e.certificate.proved:
         return "no standard error exists, for the reason given at ✗ below"
     return f"no standard error: {reason or 'it could not be computed'}".rstrip(".")
 
