@@ -156,7 +156,7 @@ def conclude(
 ) -> Fit:
     """From the end of a search to a `Fit`, with a warning where its optimum is not proved."""
     unit = "row" if built.model.unit == "all" else built.model.unit
-    context = Context(entry_names(objective), row_labels(built), unit)
+    context = Context(entry_names(objective), row_labels(built), unit, built.source)
     prove = certify if objective.l1 is None else certify_sparse
     certificate, hessian = prove(objective, solution, context, at_start)
     estimates = _estimates(built, objective, solution, certificate, why, sampling, penalised)

@@ -75,10 +75,6 @@ class Certificate:
     Where coefficients have a penalty with corners, `zeros` of the `penalised` ones are zero, the other numbers are about
     the rest, and `gap` is the duality gap: no coefficients have a penalised log-likelihood higher by more (NaN where the
     log-density is not known to be concave in the predictor).
-
-    Where coefficients have a penalty with corners, `zeros` of the `penalised` ones are zero, the other numbers are about
-    the rest, and `gap` is the duality gap: no coefficients have a penalised log-likelihood higher by more (NaN where the
-    log-density is not known to be concave in the predictor).
     """
 
     status: str
@@ -92,9 +88,6 @@ class Certificate:
     at_optimum: DerivativeCheck | None = None
     cautions: tuple[str, ...] = ()
     usable: bool = False
-    gap: float = np.nan
-    zeros: int | None = None
-    penalised: int = 0
     gap: float = np.nan
     zeros: int | None = None
     penalised: int = 0
@@ -118,21 +111,12 @@ class Certificate:
             return f"duality gap {self.gap:.0e}; "
         return f"{self.distance:.0e} standard errors away; "
 
-    @property
-    def _gap(self) -> str:
-        if np.isfinite(self.gap):
-            return f"duality gap {self.gap:.0e}; "
-        return f"{self.distance:.0e} standard errors away; "
-
     def __str__(self) -> str:
         if not self.proved:
             return f"✗ {self.status.replace('_', ' ')}: {self.reason} {self.remedy}".rstrip()
         checks = {"start": self.at_start, "optimum": self.at_optimum}
         checked = [where for where, c in checks.items() if c is not None and c.compared]
         derivatives = f", derivatives checked at {' and '.join(checked)}" if checked else ""
-        if self.zeros is not None:
-            text = f"✓ penalised optimum proved: {self._gap}{self.zeros} of {self.penalised} coefficients are zero"
-            return "\n".join([text + derivatives, *(f"! {c}" for c in self.cautions)])
         if self.zeros is not None:
             text = f"✓ penalised optimum proved: {self._gap}{self.zeros} of {self.penalised} coefficients are zero"
             return "\n".join([text + derivatives, *(f"! {c}" for c in self.cautions)])
