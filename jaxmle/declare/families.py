@@ -24,9 +24,11 @@ class Family:
 
     Arguments:
         distribution: the class; its first parameter is the one that the formula predicts.
+        variants: (setting, ((value, class), ...)): a keyword that chooses among classes, the first being the default.
     """
 
     distribution: type[Distribution]
+    variants: tuple[tuple[str, tuple[tuple[Any, type[Distribution]], ...]], ...] = ()
 
     def __call__(self, response: str, *, link: Any = None, exposure: str | None = None, **parameters: Any) -> Model:
         """The model of a response.
@@ -41,12 +43,23 @@ class Family:
         Raises:
             ModelError: for names, formulas or links that make no sense.
         """
-        family = self.distribution
+        family = self._variant(parameters)
         names, terms = split_response(response)
         known = tuple((field, _column(parameters.pop(field, None), field, family)) for field in family.known)
         params = declared(family, terms, parameters, link, exposure)
         text = response.strip() if isinstance(response, str) else ", ".join(names)
         return Model(Response(family, names, known), params, name=family.heading(params), about=text)
+
+    def _variant(self, parameters: dict[str, Any]) -> type[Distribution]:
+        for setting, choices in self.variants:
+            value = parameters.pop(setting, None)
+            if value is None:
+                continue
+            if value not in dict(choices):
+                known = " or ".join(repr(v) for v, _ in choices)
+                raise ModelError(f"{setting} of {self.distribution.title} is {known}; got {value!r}.")
+            return dict(choices)[value]
+        return self.distribution
 
     @property
     def __name__(self) -> str:
@@ -59,7 +72,8 @@ class Family:
     @property
     def __signature__(self) -> inspect.Signature:
         only = inspect.Parameter.KEYWORD_ONLY
-        names = (*self.distribution.known, *self.distribution.parameters, "link", "exposure")
+        settings = (name for name, _ in self.variants)
+        names = (*self.distribution.known, *self.distribution.parameters, *settings, "link", "exposure")
         first = inspect.Parameter("response", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str)
         rest = [inspect.Parameter(n, only, default=None) for n in names]
         return inspect.Signature([first, *rest], return_annotation=Model)
