@@ -21,6 +21,7 @@ from .losses import bernoulli_logit_log_prob, binary_cross_entropy, categorical_
 from .normal import inverse_mills, log_ndtr, log_ndtr_interval, ndtr
 from .polygammas import digamma, gammaln, polygamma
 from .products import xlog1py, xlogy
+from .quantiles import betaincinv, gammaincinv, ndtri, student_t_quantile
 from .safe import norm, safe_divide, safe_log, safe_sqrt
 from .skew_normal import log_skew_normal_cdf, log_skew_normal_sf, owens_t
 from .student_t import log_student_t_cdf, log_student_t_sf
@@ -30,12 +31,14 @@ __all__ = [
     "bernoulli_logit_log_prob",
     "bessel_ratio",
     "betainc",
+    "betaincinv",
     "betaln",
     "binary_cross_entropy",
     "categorical_logit_log_prob",
     "digamma",
     "gammainc",
     "gammaincc",
+    "gammaincinv",
     "gammaln",
     "inverse_mills",
     "log1mexp",
@@ -62,6 +65,7 @@ __all__ = [
     "logsubexp",
     "logsumexp",
     "ndtr",
+    "ndtri",
     "norm",
     "owens_t",
     "polygamma",
@@ -71,6 +75,7 @@ __all__ = [
     "sigmoid",
     "softmax",
     "stirling_correction",
+    "student_t_quantile",
     "von_mises_cdf",
     "xlog1py",
     "xlogy",

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from .deviances import digamma_less_log, reciprocal, log1p_given, log1pmx
+from .deviances import digamma_less_log, log1p_given, log1pmx, reciprocal
 from .floats import floats
 from .gammas import log_factorial, stirling_correction
 from .logs import log1mexp, one_minus_exp
@@ -37,16 +37,16 @@ def _offset(a: Array, x: Array) -> tuple[Array, Array]:
 
 
 @jax.custom_jvp
-def _log_lead(a: Array, x: Array) -> Array:
+def log_lead(a: Array, x: Array) -> Array:
     """log D = log(x**a exp(-x) / gamma(a + 1))."""
     u, log_ratio = _offset(a, x)
     return a * log1pmx(u, log_ratio) - HALF_LOG_2PI - 0.5 * jnp.log(a) - stirling_correction(a)
 
 
-@_log_lead.defjvp
+@log_lead.defjvp
 def _log_lead_jvp(primals, tangents):
     (a, x), (da, dx) = primals, tangents
-    return _log_lead(a, x), da * _lead_slope(a, x) + dx * ((a - x) * reciprocal(x))
+    return log_lead(a, x), da * _lead_slope(a, x) + dx * ((a - x) * reciprocal(x))
 
 
 @jax.custom_jvp
@@ -83,7 +83,7 @@ def _log_tail(a: Array, x: Array, lower: Array) -> Array:
     area = integral(lambda s: jnp.exp(e(sign * c) * s - e(x) * jnp.expm1(e(sign) * s)), length)
     # The branch not taken gets an argument of 1, so that it has no infinities to pass on.
     small, large = jnp.where(lower, x * area, 1.0), jnp.where(lower, 1.0, a * area)
-    return _log_lead(a, x) + jnp.where(lower, jnp.log1p(small), jnp.log(large))
+    return log_lead(a, x) + jnp.where(lower, jnp.log1p(small), jnp.log(large))
 
 
 def log_smaller(a: Array, x: Array) -> tuple[Array, Array]:
