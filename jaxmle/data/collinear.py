@@ -99,12 +99,11 @@ class _Seen:
             return rows
         chosen = [rows[np.random.default_rng(0).integers(0, len(rows), size)]]
         for f in self.factors:
-            codes = f.codes[rows]
-            for _ in range(2):
-                level, first = np.unique(codes, return_index=True)
-                chosen.append(rows[first])
-                codes = codes.copy()
-                codes[first] = level[0]
+            codes = f.codes[rows] + 1
+            for order in (slice(None), slice(None, None, -1)):  # the last row of each level, and the first
+                found = np.full(f.n_levels + 1, -1)
+                found[codes[order]] = rows[order]
+                chosen.append(found[found >= 0])
         return np.unique(np.concatenate(chosen))
 
     def columns(self, rows: np.ndarray) -> np.ndarray:

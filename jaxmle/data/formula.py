@@ -45,7 +45,7 @@ def variables(text: str) -> tuple[str, ...]:
     found: list[str] = []
     for token in tokens(right_side(text)):
         if token.kind == "call":
-            found += names_in(token.text.removeprefix("offset"))
+            found += names_in(token.text[len("offset") :] if token.text.startswith("offset(") else token.text)
         elif token.kind == "name" and token.text != ".":
             found.append(token.text)
     return tuple(dict.fromkeys(found))

@@ -36,6 +36,10 @@ CONTRASTS = {
 
 CONSTANTS = {"pi": np.pi, "e": np.e, "inf": np.inf}
 LONGEST = 10_000
+"""Characters of an expression."""
+
+LARGEST = 1_000
+"""Columns of a polynomial or spline."""
 
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Mod, ast.FloorDiv, ast.Pow, ast.BitAnd, ast.BitOr)
 SIGNS = (ast.UAdd, ast.USub, ast.Invert)
@@ -169,14 +173,19 @@ class _Reader:
             if not node.args:
                 raise self.refuse(node, f"the first argument of {name} is what it transforms")
             self.read(node.args[0])
+            sizes = node.args[1:] + [k.value for k in node.keywords if k.arg in ("df", "degree")]
             for option in node.args[1:] + [k.value for k in node.keywords]:
-                constant(option, self.refuse)
+                value = constant(option, self.refuse)
+                if option in sizes and isinstance(value, int | float) and value > LARGEST:
+                    raise self.refuse(node, f"{value} columns are too many")
         elif name == "I" or name in NUMERIC:
             takes = {"I": (1,), "clip": (3,), "minimum": (2,), "maximum": (2,), "round": (1, 2)}.get(str(name), (1,))
             if node.keywords or len(node.args) not in takes:
                 raise self.refuse(node, f"{name} takes {' or '.join(map(str, takes))} argument(s)")
-            for argument in node.args:
+            for argument in node.args[:1] if name == "round" else node.args:
                 self.read(argument)
+            if name == "round" and node.args[1:]:
+                constant(node.args[1], self.refuse)
         elif name == "offset":
             raise self.refuse(node, "offset(...) is a term of its own: '~ x + offset(z)'")
         elif name is None or "__" in name or not all(map(str.isidentifier, name.split("."))):

@@ -146,3 +146,11 @@ def test_a_level_left_out_is_one_more_reference_level():
     assert (first.first, first.n_levels, second.first) == (0, 58, 59)
     before = full.factors[0].codes
     np.testing.assert_array_equal(first.codes, np.where(before == 2, -1, before - (before > 2)))
+
+
+def test_factors_alone():
+    table = Table.read({"k": np.arange(40) % 10, "h": np.arange(40) % 20})
+    both = Design.of(Linear("~ 0 + C(k) + C(h)"), table, "rate")
+    assert both.matrix.shape == (40, 0)
+    assert len(aliased(both)) == 9  # h tells k
+    assert aliased(Design.of(Linear("~ 0 + C(k)"), table, "rate")) == []

@@ -1,6 +1,7 @@
 """The text of formulas: responses, offsets, names and wildcards are read without data; Python is refused."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -68,6 +69,7 @@ def test_anything_else_on_the_left_is_refused(text, parts):
         ("~ `my col` + log(`other col` + 1)", ("my col", "other col")),
         ("~ I(g == 'a `b`')", ("g",)),
         ("~ my_function(x, 2)", ("x",)),
+        ("~ offsetting(x)", ("x",)),
         ("~ x + offset(log(t))", ("x", "t")),
         ("~ np.pi:x + I(np.e * z)", ("np.pi", "x", "z")),
         ("~ Petal.Width + log(Petal.Length)", ("Petal.Width", "Petal.Length")),
@@ -192,6 +194,9 @@ def test_offsets_run_no_python(code):
         ("~ log(bs(x, df=4))", ["term of its own"]),
         ("~ bs(x, degre=3)", ["degre"]),
         ("~ minimum(x)", ["2 argument"]),
+        ("~ round(x, z)", ["must be a constant"]),
+        ("~ poly(x, 1000000000)", ["too many"]),
+        ("~ bs(x, df=1000000000)", ["too many"]),
     ],
 )
 def test_messages_say_what_is_wrong(text, parts):
@@ -249,3 +254,10 @@ def test_expressions_say_which_column_is_no_number():
         evaluate("log(nope)", TABLE)
     with refused("shape (3, 2)", error=DataError):
         evaluate("X + 1", Table.read({"X": np.zeros((3, 2))}))
+
+
+def test_a_missing_formulaic_names_the_extra(monkeypatch):
+    for name in [m for m in sys.modules if m.split(".")[0] == "formulaic"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with refused("pip install 'jaxmle[formulas]'", error=(DataError, ImportError)):
+        bind("~ x", TABLE, "rate")
