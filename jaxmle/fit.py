@@ -23,6 +23,7 @@ from .infer.reported import reported_index
 from .infer.sparse import certify_sparse
 from .objective.build import Built, build
 from .objective.fixing import start_vector
+from .objective.jeffreys import FIRTH
 from .objective.objective import Objective
 from .report.progress import Reporter
 from .result import Fit, Session
@@ -49,7 +50,7 @@ def fit(
     weights: Any = None,
     probability_weights: Any = None,
     fixed: Mapping[str, Any] | None = None,
-    penalty: ElasticNet | Callable[[Mapping[str, Any]], Any] | None = None,
+    penalty: ElasticNet | str | Callable[[Mapping[str, Any]], Any] | None = None,
     solver: Any = None,
     tol: float | None = None,
     max_steps: int | None = None,
@@ -72,7 +73,8 @@ def fit(
         probability_weights: sampling weights, likewise; the covariance is then a sandwich by default.
         fixed: name → value at which a parameter or a single coefficient is held.
         penalty: what is added to the negative log-likelihood: `jm.Ridge(strength)`, `jm.Lasso(strength)`,
-            `jm.ElasticNet(strength, l1_ratio)`, or a function of the parameters (natural scale, a `Linear` by its
+            `jm.ElasticNet(strength, l1_ratio)`, "firth" (Jeffreys' prior: minus ½ log det of the information, which keeps
+            estimates finite where data are separated), or a function of the parameters (natural scale, a `Linear` by its
             coefficients) that returns a number.
         solver: None (jaxmle chooses and says why), "newton", "lbfgs", "newton_cg", "bhhh", or a solver with settings.
         tol: the log-likelihood still to be gained at which the search ends; default 1e-9.
@@ -160,7 +162,8 @@ def conclude(
     prove = certify if objective.l1 is None else certify_sparse
     certificate, hessian = prove(objective, solution, context, at_start)
     estimates = _estimates(built, objective, solution, certificate, why, sampling, penalised)
-    session = Session(table, built.table, objective, built.source, solution.z, hessian, sampling, refit)
+    information = None if hessian is None else objective.information(solution.z, hessian)
+    session = Session(table, built.table, objective, built.source, solution.z, information, sampling, refit)
     if not certificate.proved:
         warnings.warn(f"{certificate.reason} {certificate.remedy}", FitWarning, stacklevel=3)
     for caution in certificate.cautions:
@@ -170,6 +173,8 @@ def conclude(
 
 def penalty_words(penalty: Any) -> str:
     """What a summary calls the estimate, by its penalty."""
+    if penalty == FIRTH:
+        return "Firth's penalised likelihood (Jeffreys' prior)"
     return f"penalised ({penalty.words})" if isinstance(penalty, ElasticNet) else ""
 
 

@@ -20,6 +20,7 @@ from ..declare.penalties import ElasticNet
 from ..errors import DataError, ModelError
 from .designs import columns_of
 from .fixing import Fixing
+from .jeffreys import FIRTH, FirthObjective
 from .layout import Block, Layout
 from .objective import Objective
 from .placement import Placement
@@ -103,7 +104,7 @@ def build(
     *,
     weights: np.ndarray,
     fixed: Mapping[str, Any] | None = None,
-    penalty: ElasticNet | Callable[[Mapping[str, Any]], Any] | None = None,
+    penalty: ElasticNet | str | Callable[[Mapping[str, Any]], Any] | None = None,
     missing: str = "raise",
     chunk_rows: int | None = None,
     precision: str = "float64",
@@ -125,14 +126,17 @@ def build(
     ):
         raise ModelError(f"chunk_rows must be a whole number of at least 1, or None; got {chunk_rows!r}.")
     shrinking = penalty if isinstance(penalty, ElasticNet) else None
-    if penalty is not None and shrinking is None and not callable(penalty):
+    added = penalty if callable(penalty) and shrinking is None else None
+    if not (penalty is None or shrinking or added or penalty == FIRTH):
         raise ModelError(
-            "penalty must be jm.Ridge(...), jm.Lasso(...), jm.ElasticNet(...), or a function of the parameters that "
-            f"returns a number; got {penalty!r}."
+            "penalty must be jm.Ridge(...), jm.Lasso(...), jm.ElasticNet(...), 'firth', or a function of the parameters "
+            f"that returns a number; got {penalty!r}."
         )
     if collinear not in COLLINEAR:
         raise ModelError(f"collinear must be 'raise' or 'drop'; got {collinear!r}.")
-    held = penalty is not None or fixed or any(p.prior is not None for p in model.params.values())
+    held = (
+        (penalty is not None and penalty != FIRTH) or fixed or any(p.prior is not None for p in model.params.values())
+    )
     if collinear == "raise" and (held or not to_fit):  # what the data leave open may be settled otherwise
         collinear = "keep"
     reading = read_source(model, table, weights, missing, collinear)
@@ -152,11 +156,11 @@ def build(
         unit=unit,
         layout=layout,
         structured=bool(layout.linears) and unit == "row" if structured is None else structured and unit == "row",
-        penalties=priors_of(model) + (() if penalty is None or shrinking else (hashable(penalty),)),
+        penalties=priors_of(model) + (() if added is None else (hashable(added),)),
         precision=precision,
     )
     base, free = fixing.apply(layout)
-    if to_fit and reading.degenerate and not program.penalties:
+    if to_fit and reading.degenerate and not program.penalties and penalty != FIRTH:
         raise DataError(f"There is no maximum of the likelihood: {reading.degenerate}. {DEGENERATE}")
     if program.penalties:
         with runtime.x64(), explained("The penalty or a prior"):
@@ -164,7 +168,8 @@ def build(
     per_unit = unit_weights(source, weights, model.unit)
     with runtime.x64():
         parts = tuple(placement.place(c) for c in chunks_of(source, per_unit, unit, chunk_rows, placement.n_devices))
-    objective = Objective(
+    kind = FirthObjective if penalty == FIRTH else Objective
+    objective = kind(
         program=program,
         placement=placement,
         parts=parts,

@@ -237,6 +237,10 @@ class Objective:
         value, gradient = _added(jax.device_get(self._run(passes.evaluate_sample, *args)), self._penalty("gradient", u))
         return float(value), gradient[self.free] * self.scale
 
+    def information(self, z: np.ndarray, hessian: np.ndarray | None) -> np.ndarray | None:
+        """The matrix at `z` whose inverse is the covariance of the estimates: the Hessian, where no penalty says other."""
+        return hessian
+
     # --- per unit -----------------------------------------------------------------------------------------------------
 
     def terms(self, z: np.ndarray) -> np.ndarray:

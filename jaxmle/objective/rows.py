@@ -174,8 +174,18 @@ def split(program: Program, u: jax.Array) -> jax.Array:
     return u[program.layout.dense_index] if program.structured else u
 
 
-def log_densities(program: Program, eta: jax.Array, dense: jax.Array, constants: Any, chunk: dict) -> jax.Array:
-    """One log-density per unit of a chunk, shape (rows,), from the structured predictors and the other parameters."""
+def log_densities(
+    program: Program,
+    eta: jax.Array,
+    dense: jax.Array,
+    constants: Any,
+    chunk: dict,
+    of: Callable[[Any], Any] | None = None,
+) -> Any:
+    """One log-density per unit of a chunk, shape (rows,), from the structured predictors and the other parameters.
+
+    `of` is applied to what the density returns for one unit; by default it must be a number. Rows come last.
+    """
     layout = program.layout
     natural: dict[str, Any] = dict(constants)
     scales: dict[str, OnScale] = {}
@@ -212,10 +222,10 @@ def log_densities(program: Program, eta: jax.Array, dense: jax.Array, constants:
 
     def one(etas: dict, columns: dict, mask: Any, _: Any) -> jax.Array:
         args = (params(etas), Row(columns)) if program.unit == "row" else (params(etas), Row(columns), mask)
-        return scalar(program.log_density(*args))
+        return (of or scalar)(program.log_density(*args))
 
     # the weights say how many units there are, to a density that looks at no data as well
-    return jax.vmap(one, in_axes=-1)(etas, chunk["columns"], chunk["mask"], chunk["weights"])
+    return jax.vmap(one, in_axes=-1, out_axes=-1)(etas, chunk["columns"], chunk["mask"], chunk["weights"])
 
 
 def terms_of_all(value: Any, n: int) -> jax.Array:
