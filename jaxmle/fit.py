@@ -173,7 +173,7 @@ def conclude(
 
 def penalty_words(penalty: Any) -> str:
     """What a summary calls the estimate, by its penalty."""
-    if penalty == FIRTH:
+    if isinstance(penalty, str) and penalty == FIRTH:
         return "Firth's penalised likelihood (Jeffreys' prior)"
     return f"penalised ({penalty.words})" if isinstance(penalty, ElasticNet) else ""
 

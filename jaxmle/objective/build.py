@@ -127,16 +127,16 @@ def build(
         raise ModelError(f"chunk_rows must be a whole number of at least 1, or None; got {chunk_rows!r}.")
     shrinking = penalty if isinstance(penalty, ElasticNet) else None
     added = penalty if callable(penalty) and shrinking is None else None
-    if not (penalty is None or shrinking or added or penalty == FIRTH):
+    firth = isinstance(penalty, str) and penalty == FIRTH
+    if penalty is not None and not (firth or shrinking or added):
         raise ModelError(
             "penalty must be jm.Ridge(...), jm.Lasso(...), jm.ElasticNet(...), 'firth', or a function of the parameters "
             f"that returns a number; got {penalty!r}."
         )
     if collinear not in COLLINEAR:
         raise ModelError(f"collinear must be 'raise' or 'drop'; got {collinear!r}.")
-    held = (
-        (penalty is not None and penalty != FIRTH) or fixed or any(p.prior is not None for p in model.params.values())
-    )
+    settled = penalty is not None and not firth
+    held = settled or fixed or any(p.prior is not None for p in model.params.values())
     if collinear == "raise" and (held or not to_fit):  # what the data leave open may be settled otherwise
         collinear = "keep"
     reading = read_source(model, table, weights, missing, collinear)
@@ -160,7 +160,7 @@ def build(
         precision=precision,
     )
     base, free = fixing.apply(layout)
-    if to_fit and reading.degenerate and not program.penalties and penalty != FIRTH:
+    if to_fit and reading.degenerate and not program.penalties and not firth:
         raise DataError(f"There is no maximum of the likelihood: {reading.degenerate}. {DEGENERATE}")
     if program.penalties:
         with runtime.x64(), explained("The penalty or a prior"):
@@ -168,7 +168,7 @@ def build(
     per_unit = unit_weights(source, weights, model.unit)
     with runtime.x64():
         parts = tuple(placement.place(c) for c in chunks_of(source, per_unit, unit, chunk_rows, placement.n_devices))
-    kind = FirthObjective if penalty == FIRTH else Objective
+    kind = FirthObjective if firth else Objective
     objective = kind(
         program=program,
         placement=placement,
