@@ -97,7 +97,9 @@ class Conditional(abc.ABC):
         here = self.distribution(p, row)
         return here.expected_log_prob(held(here))
 
-    def recession(self, columns: Mapping[str, np.ndarray], groups: Sequence[np.ndarray] | None) -> tuple[Cone, ...] | None:
+    def recession(
+        self, columns: Mapping[str, np.ndarray], groups: Sequence[np.ndarray] | None
+    ) -> tuple[Cone, ...] | None:
         """The directions that the responses do not resist, as `Distribution.recession`, from encoded columns (n,).
 
         `groups` are the rows of each unit where that is not the row. None if it is not known.
@@ -164,7 +166,9 @@ class Response(Conditional):
         fields |= {name: on_scale(p, name + self.suffix) for name in self.family.parameters}
         return self.family(**fields)
 
-    def recession(self, columns: Mapping[str, np.ndarray], groups: Sequence[np.ndarray] | None) -> tuple[Cone, ...] | None:
+    def recession(
+        self, columns: Mapping[str, np.ndarray], groups: Sequence[np.ndarray] | None
+    ) -> tuple[Cone, ...] | None:
         if groups is not None:
             return None
         y = columns[self.names[0]] if len(self.names) == 1 else np.stack([columns[n] for n in self.names], axis=1)

@@ -32,6 +32,10 @@ class Towards:
         """The same of a parameter whose name has a suffix."""
         return replace(self, parameter=self.parameter + suffix)
 
+    def among(self, rows: np.ndarray) -> Towards:
+        """The same where its rows are numbers among these rows of more data."""
+        return replace(self, rows=rows[self.rows])
+
 
 @dataclass(frozen=True)
 class Term:
@@ -56,6 +60,10 @@ class Contrast:
         """The same of parameters whose names have a suffix."""
         return Contrast(tuple(replace(t, parameter=t.parameter + suffix) for t in self.terms))
 
+    def among(self, rows: np.ndarray) -> Contrast:
+        """The same where its rows are numbers among these rows of more data."""
+        return Contrast(tuple(replace(t, rows=rows[t.rows]) for t in self.terms))
+
 
 Cone = Towards | Contrast
 
@@ -67,14 +75,23 @@ def ends(parameter: str, low: np.ndarray, high: np.ndarray, ends: tuple[float, f
     return tuple(Towards(parameter, end, np.flatnonzero(mask)) for end, mask in masks if mask.any())
 
 
-def largest_of(parameter: str, y: np.ndarray, n_classes: int) -> tuple[Contrast, ...]:
-    """Classes by their utilities, that of class 0 being zero: the chosen class (n,) must not lose against any other."""
-    rows, other = np.meshgrid(np.arange(len(y)), np.arange(n_classes), indexing="ij")
-    keep = other != y[:, None]
-    rows, other = rows[keep], other[keep]
-    chosen = y[rows]
-    term = lambda c, sign: Term(parameter, rows, sign * (c > 0), np.maximum(c - 1, 0))
-    return (Contrast((term(chosen, 1.0), term(other, -1.0))),)
+def zeros(parameter: str, y: np.ndarray, end: float = 0.0) -> tuple[Towards, ...]:
+    """Counts (n,): those of zero do not resist a parameter on its way to `end`, where every count is zero."""
+    return ends(parameter, y == 0, np.zeros(len(y), bool), (end, np.nan))
+
+
+def largest_of(parameters: tuple[str, ...], y: np.ndarray) -> tuple[Contrast, ...]:
+    """Classes by their utilities: the class of a row, y (n,), must not lose against any other.
+
+    `parameters` are the utilities of classes 1, 2, ...; that of class 0 is zero.
+    """
+    out = []
+    for mine in range(len(parameters) + 1):
+        rows = np.flatnonzero(y == mine)
+        for other in (k for k in range(len(parameters) + 1) if k != mine and len(rows)):
+            signed = ((mine, 1.0), (other, -1.0))
+            out.append(Contrast(tuple(Term(parameters[k - 1], rows, sign) for k, sign in signed if k > 0)))
+    return tuple(out)
 
 
 def between_cutpoints(location: str, cutpoints: str, y: np.ndarray, n_classes: int) -> tuple[Contrast, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import DataError, ModelError, did_you_mean
 from ..conditional import Bound, Conditional, Data
+from ..cones import Cone, largest_of
 from ..distributions.base import Distribution
 from ..distributions.labelled import Categorical
 from ..distributions.levels import encode_levels
@@ -78,6 +79,11 @@ class Labels(Conditional):
 
     def distribution(self, p: Any, row: Mapping[str, Any]) -> Distribution:
         return Categorical(logits=jnp.stack([p[name] for name in self.parameters()]))
+
+    def recession(
+        self, columns: Mapping[str, np.ndarray], groups: Sequence[np.ndarray] | None
+    ) -> tuple[Cone, ...] | None:
+        return largest_of(self.parameters(), np.asarray(columns[self.name]))
 
     def bind(self, params: Mapping[str, Parameter], data: Data, weights: np.ndarray) -> Bound:
         codes, levels = encode_levels(data, self.name, self.levels)

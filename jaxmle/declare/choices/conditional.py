@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import DataError, ModelError, rows_in_words
 from ...numerics import log_softmax
 from ..conditional import Bound, Conditional, Data
+from ..cones import Cone, chosen_among
 from ..distributions.base import Distribution
 from ..distributions.levels import encode_binary
 from ..families import split_response
@@ -87,6 +88,11 @@ class Chosen(Conditional):
         each = self.log_probabilities(p, mask)
         chances = jax.lax.stop_gradient(jnp.exp(each))
         return jnp.sum(jnp.where(mask, chances * jnp.where(mask, each, 0.0), 0.0))
+
+    def recession(
+        self, columns: Mapping[str, np.ndarray], groups: Sequence[np.ndarray] | None
+    ) -> tuple[Cone, ...] | None:
+        return None if groups is None else chosen_among("utility", columns[self.name] > 0.5, groups)
 
     def bind(self, params: Mapping[str, Parameter], data: Data, weights: np.ndarray) -> Bound:
         y, levels = encode_binary(data, self.name, self.levels)

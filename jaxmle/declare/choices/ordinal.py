@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import DataError, ModelError
 from ..conditional import Bound, Conditional, Data
+from ..cones import Cone, between_cutpoints
 from ..distributions.base import Distribution
 from ..distributions.labelled import ORDERED
 from ..distributions.levels import encode_levels
@@ -82,6 +83,12 @@ class OrderedLabels(Conditional):
 
     def distribution(self, p: Any, row: Mapping[str, Any]) -> Distribution:
         return ORDERED[self.link](cutpoints=p["cutpoints"], location=p["location"] if self.located else 0.0)
+
+    def recession(
+        self, columns: Mapping[str, np.ndarray], groups: Sequence[np.ndarray] | None
+    ) -> tuple[Cone, ...] | None:
+        assert self.levels is not None
+        return between_cutpoints("location", "cutpoints", np.asarray(columns[self.name]), len(self.levels))
 
     def bind(self, params: Mapping[str, Parameter], data: Data, weights: np.ndarray) -> Bound:
         codes, levels = encode_levels(data, self.name, self.levels)

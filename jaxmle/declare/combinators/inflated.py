@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import DataError, ModelError, rows_in_words
 from ..conditional import Bound, Data, on_scale
+from ..cones import Cone, ends
 from ..distributions.base import Distribution, weighted_mean
 from ..distributions.inflated import Hurdle, ZeroInflated, ZeroOneInflated
 from ..distributions.supports import CLOSED_UNIT, COUNT, Support
@@ -136,6 +137,23 @@ class HurdleAt(Around):
 
     def distribution(self, p: Any, row: Mapping[str, Any]) -> Distribution:
         return Hurdle(inner=self.inner.distribution(p, row), zero=on_scale(p, "zero"))
+
+    def recession(
+        self, columns: Mapping[str, np.ndarray], groups: Sequence[np.ndarray] | None
+    ) -> tuple[Cone, ...] | None:
+        """Zeros and positive responses have parameters of their own, and so a part each.
+
+        As a count's expectation goes to 0, a one that must be positive becomes certain, as a zero does among all counts.
+        """
+        y = columns[self.response[0]]
+        parts = ends("zero", y > 0, y == 0, (0.0, 1.0))
+        positive = np.flatnonzero(y > 0)
+        if self.inner.support != COUNT:
+            return parts
+        less = {name: values[positive] for name, values in columns.items()}
+        less[self.response[0]] = less[self.response[0]] - 1
+        inner = self.inner.recession(less, None)
+        return parts if inner is None else (*parts, *(cone.among(positive) for cone in inner))
 
     def bind(self, params: Mapping[str, Parameter], data: Data, weights: np.ndarray) -> Bound:
         y = numbers_of(self, data)

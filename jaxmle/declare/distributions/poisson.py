@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...numerics import log_gammainc, log_gammaincc
-from ..cones import Cone, ends
+from ..cones import Cone, zeros
 from ..domains import Positive
 from . import count_kernels
 from .base import Distribution, weighted_mean
@@ -63,7 +63,7 @@ class Poisson(Distribution):
     def recession(
         cls, y: np.ndarray, known: Mapping[str, np.ndarray], levels: tuple[Any, ...] | None
     ) -> tuple[Cone, ...]:
-        return ends("rate", y == 0, np.zeros(len(y), bool), (0.0, np.inf))
+        return zeros("rate", y)
 
     @classmethod
     def starts(cls, y: np.ndarray, weights: np.ndarray, known: Mapping[str, np.ndarray]) -> dict[str, Any]:
