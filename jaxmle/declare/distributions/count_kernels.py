@@ -1,0 +1,151 @@
+"""Log-probabilities of counts written as deviances, so that a mean of 1e8 or a dispersion of 1e-12 costs no digits.
+
+With Stirling's formula taken out of log y!, what is left are terms of one sign: y (log(1 + u) - u) and a small correction.
+Source: Loader (2000), "Fast and accurate computation of binomial probabilities".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.custom_derivatives import SymbolicZero
+
+from ...numerics import digamma, log_binomial, log_factorial
+from ...numerics.deviances import NEAR
+from ...numerics.deviances import log1pmx as _log1pmx
+from ...numerics.polygammas import BERNOULLI, HALF_LOG_2PI, SHIFT, stirling_series
+
+FEW = float(SHIFT)
+"""Below this many the plain formula loses nothing."""
+
+
+@jax.custom_jvp
+def log1pmx(u: Array, log1p_u: Array) -> Array:
+    """log(1 + u) - u, with the logarithm given for where u has lost its digits."""
+    return _log1pmx(u, log1p_u)
+
+
+@log1pmx.defjvp
+def _log1pmx_jvp(primals: tuple, tangents: tuple) -> tuple:
+    # in closed form: the derivative of the series takes long to compile
+    (u, log1p_u), (du, dlog) = primals, tangents
+    near = jnp.abs(u) < NEAR
+    v = jnp.where(near, u, 0.0)
+    return log1pmx(u, log1p_u), jnp.where(near, -v / (1.0 + v), -1.0) * du + jnp.where(near, 0.0, dlog)
+
+
+def _along(tangent: Any, slope: Any) -> Any:
+    """The part of a derivative that belongs to one argument; nothing is computed where it does not vary."""
+    return 0.0 if isinstance(tangent, SymbolicZero) else tangent * slope()
+
+
+@jax.custom_jvp
+def poisson(y: Array, log_rate: Array, rate: Array) -> Array:
+    """y log(rate) - rate - log y!, for y >= 0 of any size; y need not be whole."""
+    many = jnp.maximum(y, FEW)
+    u = (rate - many) / many
+    deviance = many * log1pmx(u, log_rate - jnp.log(many))
+    large = deviance - HALF_LOG_2PI - 0.5 * jnp.log(many) - stirling_series(many)
+    power = jnp.where(y > 0, jnp.where(y > 0, y, 1.0) * log_rate, 0.0)
+    return jnp.where(y < FEW, power - rate - log_factorial(y), large)
+
+
+def _poisson_jvp(primals: tuple, tangents: tuple) -> tuple:
+    (y, log_rate, rate), (dy, dlog, drate) = primals, tangents
+    change = _along(dlog, lambda: y) + _along(drate, lambda: -jnp.ones_like(rate))
+    change = change + _along(dy, lambda: log_rate - digamma(y + 1.0))
+    value = poisson(y, log_rate, rate)
+    return value, jnp.broadcast_to(jnp.asarray(change, value.dtype), value.shape)
+
+
+poisson.defjvp(_poisson_jvp, symbolic_zeros=True)
+
+
+@jax.custom_jvp
+def binomial(n: Array, y: Array, log_p: Array, log_q: Array) -> Array:
+    """log of n! / (y! (n - y)!) p**y q**(n - y) for p + q = 1, 0 <= y <= n of any size."""
+    z = n - y
+    few = jnp.minimum(y, z) < FEW
+    a, b = jnp.where(few, FEW, y), jnp.where(few, FEW, z)
+    m = a + b
+    p, q = jnp.exp(log_p), jnp.exp(log_q)
+    # the counts' distance from their expectation, from the smaller chance, which has its digits
+    gap = jnp.where(p < q, m * p - a, b - m * q)
+    deviance = a * log1pmx(gap / a, jnp.log(m) + log_p - jnp.log(a))
+    deviance = deviance + b * log1pmx(-gap / b, jnp.log(m) + log_q - jnp.log(b))
+    corrections = stirling_series(m) - stirling_series(a) - stirling_series(b)
+    large = deviance + corrections - HALF_LOG_2PI - 0.5 * (jnp.log(a) + jnp.log(b) - jnp.log(m))
+    return jnp.where(few, log_binomial(n, y) + _times(y, log_p) + _times(z, log_q), large)
+
+
+def _times(count: Array, log_p: Array) -> Array:
+    """count times log_p, and zero for none of a thing that cannot be."""
+    return jnp.where(count > 0, count * jnp.where(count > 0, log_p, 0.0), 0.0)
+
+
+def _binomial_jvp(primals: tuple, tangents: tuple) -> tuple:
+    (n, y, log_p, log_q), (dn, dy, dp, dq) = primals, tangents
+    z = n - y
+    change = _along(dp, lambda: y) + _along(dq, lambda: z)
+    change = change + _along(dn, lambda: digamma(n + 1.0) - digamma(z + 1.0) + log_q)
+    change = change + _along(dy, lambda: digamma(z + 1.0) - digamma(y + 1.0) + log_p - log_q)
+    value = binomial(*primals)
+    return value, jnp.broadcast_to(jnp.asarray(change, value.dtype), value.shape)
+
+
+binomial.defjvp(_binomial_jvp, symbolic_zeros=True)
+
+
+def negative_binomial(y: Array, log_mean: Array, mean: Array, alpha: Array) -> Array:
+    """The log-probability of a count with the mean given and variance mean + alpha mean**2; alpha = 0 is the Poisson.
+
+    With r = 1 / alpha it is log of gamma(y + r) / (gamma(r) y!) (r / (r + mean))**r (mean / (r + mean))**y, of which
+    nothing large is left to cancel: each term goes to that of the Poisson as alpha goes to 0.
+    """
+    alpha = jnp.maximum(alpha, 1e-280)
+    some = y > 0
+    k = jnp.where(some, y, 1.0)
+    log_spread, log_count = jnp.log1p(alpha * mean), jnp.log1p(alpha * k)
+    spread = 1.0 + alpha * mean
+    near = alpha * mean < NEAR
+    none = jnp.where(near, mean + alpha * mean**2 * _curve(alpha * mean, log_spread), log_spread / alpha)
+    gap = (k - mean) / spread
+    deviance = k * log1pmx(-gap / k, log_mean - jnp.log(k) + log_count - log_spread)
+    deviance = deviance + alpha * gap**2 * _curve(alpha * gap, log_count - log_spread)
+    corrections = _stirling(alpha / (1.0 + alpha * k)) - _stirling(alpha) - _stirling(1.0 / k)
+    return jnp.where(some, deviance - HALF_LOG_2PI - 0.5 * (jnp.log(k) + log_count) + corrections, -none)
+
+
+def _curve(u: Array, log1p_u: Array) -> Array:
+    """(log(1 + u) - u) / u**2, about -1/2, with all derivatives at u = 0; the logarithm is given, as in `log1pmx`."""
+    near = jnp.abs(u) < NEAR
+    v = jnp.where(near, u, 0.0)
+    r = v / (2.0 + v)  # log(1 + v) = 2 artanh r
+    total = jnp.full_like(v, 1.0 / 27.0)
+    for k in range(25, 1, -2):
+        total = 1.0 / k + r * r * total
+    far = jnp.where(near, 1.0, u)
+    return jnp.where(near, (2.0 * r * total / (2.0 + v) - 1.0) / (2.0 + v), (log1p_u - far) / far / far)
+
+
+def _series(u: Array) -> Array:
+    """Stirling's correction of log gamma at 1 / u >= 10, which has all derivatives in u."""
+    total = jnp.zeros_like(u)
+    for k in range(8, 0, -1):  # the next is below rounding
+        total = BERNOULLI[k - 1] / (2 * k * (2 * k - 1)) + u * u * total
+    return u * total
+
+
+def _stirling(inverse: Array) -> Array:
+    """log gamma(x) - [(x - 1/2) log x - x + log(2 pi) / 2] at x = 1 / inverse; elementary, so that it compiles quickly."""
+    large = inverse < 1.0 / SHIFT
+    x = 1.0 / jnp.where(large, 1.0, inverse)
+    rising = jnp.ones_like(x)
+    for j in range(1, SHIFT):
+        rising = rising * (x + j)
+    far = x + SHIFT
+    small = (far - 0.5) * jnp.log(far) - SHIFT - jnp.log(rising) - (x + 0.5) * jnp.log(x)
+    return jnp.where(large, 0.0, small) + _series(jnp.where(large, inverse, 1.0 / far))
