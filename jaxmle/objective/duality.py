@@ -58,30 +58,31 @@ def duality_gap(objective: Objective, z: np.ndarray, at: Evaluation) -> float:
     position, scale = objective.free[mine], objective.scale[mine]
     l1, l2, beta = shrinkage.l1[position], shrinkage.l2[position], u[position]
     gradient = at.gradient[mine] / scale - l2 * beta  # of the likelihood alone, in u
-    hessian = at.matrix[np.ix_(mine, mine)] / np.outer(scale, scale) - np.diag(l2)
+    size = np.sqrt(np.maximum(np.diag(at.matrix)[mine] / scale**2 - l2, 0.0))
     loose = (l1 == 0) & (l2 == 0)
     # one more Newton step of the predictors: it makes the dual point orthogonal to columns without a penalty, and the
     # bound differ from the minimum by the square of the distance to it, not by the distance
-    active = loose | (beta != 0)
-    move = np.zeros(len(position))
-    if active.any():
+    active = np.flatnonzero(loose | (beta != 0))
+    columns = at.matrix[np.ix_(np.flatnonzero(mine), np.flatnonzero(mine)[active])] / np.outer(scale, scale[active])
+    step = np.zeros(0)
+    if len(active):
         slope = gradient + l1 * np.sign(beta) + l2 * beta
         try:
-            curved = hessian[np.ix_(active, active)] + np.diag(l2[active])
-            move[active] = -np.linalg.solve(curved, slope[active])
+            step = -np.linalg.solve(columns[active], slope[active])
         except np.linalg.LinAlgError:
             return np.nan
-    pull = np.abs(gradient + hessian @ move)
+    columns[active, np.arange(len(active))] -= l2[active]  # of the likelihood alone
+    pull = np.abs(gradient + columns @ step)
     bound = (l1 > 0) & (l2 == 0)
     share = float(np.min(l1[bound] * (1 - INWARD) / np.maximum(pull[bound], 1e-300), initial=1.0))
     direction = np.zeros_like(u)
-    direction[position] = move
+    direction[position[active]] = step
     rows = _divergence(objective, u, direction, share)
     if rows is None:
         return np.nan
     divergence, v = rows[0], rows[1][position]
     beyond = np.maximum(np.abs(v) - l1, 0.0)
-    if (beyond > 1e-9 * l1)[bound].any() or (np.abs(v) > 1e-6 * np.sqrt(np.abs(np.diag(hessian))))[loose].any():
+    if (beyond > 1e-9 * l1)[bound].any() or (np.abs(v) > 1e-6 * size)[loose].any():
         return np.nan  # the dual point is none: the start was too far from the optimum
     conjugate = np.where(l2 > 0, beyond**2 / (2 * np.where(l2 > 0, l2, 1.0)), np.abs(beyond * beta))
     own = np.where(loose, np.abs(v * beta), l1 * np.abs(beta) + 0.5 * l2 * beta**2 + conjugate + v * beta)

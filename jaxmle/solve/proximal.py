@@ -146,7 +146,8 @@ def proposed(
             continue
         way = target - z
         slope = float(gradient @ way + weights @ (np.abs(target) - np.abs(z)))
-        change = slope + 0.5 * float(way @ damped @ way)
+        moved = np.flatnonzero(way)
+        change = slope + 0.5 * float(way[moved] @ damped[np.ix_(moved, moved)] @ way[moved])
         return target, max(-change, 0.0) if damping <= DAMPINGS[1] else np.inf, slope
     return None, np.inf, 0.0
 
@@ -174,7 +175,7 @@ def minimum(z: np.ndarray, gradient: np.ndarray, hessian: np.ndarray, weights: n
                 shares = np.where(crossing, -x[moving] / np.where(step == 0, 1.0, step), np.inf)
                 share = float(shares.min())
                 ends = np.where(shares <= share, 0.0, x[moving] + share * step)
-            q = q + hessian[:, moving] @ (ends - x[moving])
+            q = q + (ends - x[moving]) @ hessian[moving]
             x[moving] = ends
             if share == 1.0 and not ((x == 0) & (np.abs(q) > weights + slack) & ~smooth).any():
                 return x
