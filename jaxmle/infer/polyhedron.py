@@ -42,6 +42,7 @@ class Ray:
     rows: Any
     present: np.ndarray
     scale: np.ndarray
+    n_touched: int
     n_gaining: int
     n_left: int
     n_rows: int
@@ -115,7 +116,7 @@ def ray_of(
     tied = null_space(lambda: (m for m, _, equal in scaled() if equal), size)
     kept = [(m, rows) for m, rows, equal in scaled() if not equal]
     if not kept or tied.shape[1] == 0:
-        return Ray(np.zeros((len(whole), 0)), np.zeros((0, size)), present, whole, 0, n_data, n_data, deadline)
+        return Ray(np.zeros((len(whole), 0)), np.zeros((0, size)), present, whole, 0, 0, n_data, n_data, deadline)
     from scipy import sparse
 
     matrix, data_rows = sparse.vstack([m for m, _ in kept], format="csr"), np.concatenate([rows for _, rows in kept])
@@ -134,7 +135,8 @@ def ray_of(
     basis = np.zeros((len(whole), inner.shape[1]))
     if inner.size:
         basis[present] = sparse_basis(inner if free else tied @ inner) / scale[:, None]
-    return Ray(basis, matrix, present, whole, len(gained) if inner.size else 0, len(left), n_data, deadline)
+    n_touched, n_gaining = (len(np.unique(data_rows[found])), len(gained)) if inner.size else (0, 0)
+    return Ray(basis, matrix, present, whole, n_touched, n_gaining, len(left), n_data, deadline)
 
 
 def _normed(matrix: Any) -> Any:

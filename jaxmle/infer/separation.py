@@ -51,13 +51,14 @@ class Separation:
         complete: whether no row resists the direction to infinity at all.
         directions: a basis of what is not determined in the limit, in `z`.
         by: names of the columns that separate.
-        n_separated, n_rows: rows that are fitted perfectly in the limit, and all of them.
-        rows: the first of those rows, as numbers of units.
+        n_touched, n_separated, n_rows: rows of which some other outcomes become impossible in the limit, those that are
+            fitted perfectly in it, and all of them.
     """
 
     complete: bool
     directions: tuple[Direction, ...]
     by: tuple[str, ...]
+    n_touched: int
     n_separated: int
     n_rows: int
 
@@ -69,11 +70,11 @@ class Separation:
         if self.complete:
             what = f"{'it predicts' if len(self.by) == 1 else 'they predict'} every response"
             return f"Complete separation by {names}: {what}, and no coefficient has a finite estimate ({gone})."
-        some = f"{self.n_separated:,} of {self.n_rows:,} rows {'is' if self.n_separated == 1 else 'are'}"
-        return (
-            f"Quasi-complete separation by {names}: {some} predicted perfectly as {gone}; the other estimates are those "
-            "of the rows that remain."
-        )
+        if self.n_separated:
+            some = f"{self.n_separated:,} of {self.n_rows:,} rows {'is' if self.n_separated == 1 else 'are'} predicted perfectly"
+        else:
+            some = f"outcomes that never occur become impossible in {self.n_touched:,} of {self.n_rows:,} rows"
+        return f"Quasi-complete separation by {names}: {some} as {gone}; the other estimates are those of what remains."
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,13 @@ def find_separation(objective: Objective, source: Source, z: np.ndarray) -> Verd
     if ray is None:
         return None
     covered = frozenset(int(i) for i in np.flatnonzero(system.asked))
-    if not ray.n_gaining:
+    if not ray.n_touched:
         return Verdict(None, covered)
     complete = ray.n_left == 0
     columns = ray.smallest(MOST_NAMES, system.constant()) if complete else ray.involved()
     directions = tuple(Direction("runaway", system.to_z(v), system.words(v, ray.sign(v))) for v in ray.basis.T)
     by = system.names(columns)
-    return Verdict(Separation(complete, directions, by, ray.n_gaining, ray.n_rows), covered)
+    return Verdict(Separation(complete, directions, by, ray.n_touched, ray.n_gaining, ray.n_rows), covered)
 
 
 def _nearly_perfect(objective: Objective, source: Source, z: np.ndarray) -> np.ndarray:
