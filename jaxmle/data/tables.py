@@ -145,7 +145,8 @@ class Table:
         nw = _optional("narwhals")
         if not isinstance(source.dtype, nw.Categorical | nw.Enum):
             return None
-        return tuple(source.cat.get_categories().to_list())
+        stable = importlib.import_module("narwhals.stable.v2")  # the main one may drop categories of an order of its own
+        return tuple(stable.from_native(source.to_native(), series_only=True).cat.get_categories().to_list())
 
     def numbered(self, rows: np.ndarray) -> np.ndarray:
         """Which rows of the user's data these rows are: what a message names."""

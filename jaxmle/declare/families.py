@@ -13,6 +13,7 @@ from .conditional import Response
 from .distributions.base import Distribution
 from .distributions.wrapped import wrap
 from .domains import Domain
+from .formula import split_response as split_formula
 from .linear import CONSTANT, Linear
 from .links import UNSPECIFIED, resolve_link
 from .model import Model, Parameter
@@ -119,20 +120,8 @@ def split_response(response: Any) -> tuple[tuple[str, ...], str | None]:
         return tuple(response), None
     if not isinstance(response, str) or not response.strip():
         raise ModelError(f"A family takes 'response ~ terms' or the name of the response; got {response!r}.")
-    left, tilde, right = response.partition("~")
-    name = left.strip()
-    if name.startswith("`") and name.endswith("`"):
-        name = name.strip("`")
-    elif any(c in name for c in "()+*/^:,") and tilde:
-        raise ModelError(
-            f"The left side of a formula is the name of a column; got {name!r}. Add the transformed response to the "
-            "data as a column (a name with signs in it goes in backticks)."
-        )
-    if not name:
-        raise ModelError(f"The formula {response!r} has no response on its left side.")
-    if tilde and not right.strip():
-        raise ModelError(f"The formula {response!r} has no terms on its right side; a constant is '~ 1'.")
-    return (name,), f"~ {right.strip()}" if tilde else None
+    name, terms = split_formula(response)
+    return (name,), terms
 
 
 def declared(

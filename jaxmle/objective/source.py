@@ -19,7 +19,7 @@ from ..data.collinear import aliased, in_words
 from ..data.collinear import without as left_out
 from ..data.design import Design, offset_of
 from ..data.expressions import names_in
-from ..data.formula import bind, split_offset, variables, without
+from ..data.formula import bind, expand, split_offset, variables, without
 from ..data.tables import Table, check_finite
 from ..declare.conditional import Conditional
 from ..declare.distributions.base import OnScale
@@ -196,6 +196,7 @@ def read_source(model: Model, table: Table, weights: np.ndarray, missing: str, c
     learnt from the others alone. Columns of a formula that depend on each other are refused ("raise"), left out
     ("drop") or kept ("keep").
     """
+    model = _written_out(model, table)
     family = model.log_density if isinstance(model.log_density, Conditional) else None
     declared = _named_columns(model, table)
     asked = {} if family is not None else used_columns(model, table)
@@ -230,6 +231,18 @@ def read_source(model: Model, table: Table, weights: np.ndarray, missing: str, c
     groups = Groups.of(_group_labels(small, model.unit)) if model.unit_kind == "group" else None
     source = Source(columns, tuple(d for _, d in designs.values()), offsets, groups, kept, n_dropped)
     return Reading(model, source, number, small, starts, degenerate, tuple(dropped))
+
+
+def _written_out(model: Model, table: Table) -> Model:
+    """The model with `.` in its formulas written out: all columns but those of the response."""
+    own = model.log_density.columns if isinstance(model.log_density, Conditional) else ()
+    params = {
+        name: replace(p, terms=expand(p.terms, table.names, own))
+        if isinstance(p, Linear) and isinstance(p.terms, str) and p.is_formula
+        else p
+        for name, p in model.params.items()
+    }
+    return replace(model, params=params)
 
 
 def _named_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
