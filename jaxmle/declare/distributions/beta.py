@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...numerics import betaln, digamma, log_betainc, log_betaincc, polygamma, sigmoid
+from ...numerics import betaincinv, betaln, digamma, log_betainc, log_betaincc, polygamma, sigmoid
 from ...numerics.incomplete_beta import log_lead
 from ..domains import Positive, UnitInterval
 from .base import Distribution, weighted_mean, weighted_variance
@@ -49,6 +49,9 @@ class Beta(Distribution):
 
     def log_survival(self, y: Any) -> Any:
         return log_betaincc(*self._ab(), jnp.clip(y, 0.0, 1.0))
+
+    def quantile(self, q: Any) -> Any:
+        return betaincinv(*self._ab(), q)
 
     def sample(self, key: jax.Array) -> Any:
         a, b = self._ab()

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...numerics import log_gammainc, log_gammaincc, stirling_correction
+from ...numerics import gammaincinv, log_gammainc, log_gammaincc, stirling_correction
 from ...numerics.deviances import digamma_less_log, log1pmx
 from ..domains import Positive
 from .base import weighted_mean
@@ -50,6 +50,9 @@ class Gamma(PositiveResponse):
 
     def variance(self) -> Any:
         return self.dispersion * self.mean**2
+
+    def quantile(self, q: Any) -> Any:
+        return gammaincinv(self._shape(), q) * self.dispersion * self.mean
 
     def sample(self, key: jax.Array) -> Any:
         log_draw = jax.random.loggamma(key, self._shape(), dtype=jnp.float64)

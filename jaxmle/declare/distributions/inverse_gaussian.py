@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...numerics import inverse_mills, log_ndtr, logaddexp
+from ...numerics import inverse_mills, log1mexp, log_ndtr, logaddexp
 from ..domains import Positive
 from .base import weighted_mean
 from .positive import PositiveResponse
@@ -41,13 +41,21 @@ class InverseGaussian(PositiveResponse):
         return root * self._gap(y), root * (ratio + 1)
 
     def inner_log_cdf(self, y: Any) -> Any:
-        a, b = self._ends(y)
-        # exp(2 / (mean dispersion)) phi(b) = phi(a): the second term is phi(a) times Mills' ratio at b
-        return logaddexp(log_ndtr(a), -0.5 * a**2 - LOG_ROOT_2PI - jnp.log(inverse_mills(-b)))
+        lower, value = self._log_smaller(y)
+        return jnp.where(lower, value, log1mexp(-value))
 
     def inner_log_survival(self, y: Any) -> Any:
-        a, b = self._ends(y)
-        return -0.5 * a**2 - LOG_ROOT_2PI + jnp.log(_mills_fall(a, b))
+        lower, value = self._log_smaller(y)
+        return jnp.where(lower, log1mexp(-value), value)
+
+    def _log_smaller(self, y: Any) -> tuple[Any, Any]:
+        """Whether y is below the mean, and the logarithm of P(Y <= y) if so, else of P(Y > y)."""
+        lower = y < self.mean
+        # exp(2 / (mean dispersion)) phi(b) = phi(a): the second term is phi(a) times Mills' ratio at b
+        a, b = self._ends(jnp.where(lower, y, self.mean))
+        below = logaddexp(log_ndtr(a), -0.5 * a**2 - LOG_ROOT_2PI - jnp.log(inverse_mills(-b)))
+        a, b = self._ends(jnp.where(lower, self.mean, y))
+        return lower, jnp.where(lower, below, -0.5 * a**2 - LOG_ROOT_2PI + jnp.log(_mills_fall(a, b)))
 
     def expectation(self) -> Any:
         return self.mean

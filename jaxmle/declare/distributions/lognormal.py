@@ -9,9 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import ndtri
 
-from ...numerics import log_ndtr
+from ...numerics import log_ndtr, ndtri
 from ..domains import Positive, Real
 from .base import weighted_mean, weighted_variance
 from .positive import PositiveResponse

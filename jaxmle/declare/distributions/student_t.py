@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...numerics import log_gamma_ratio, log_student_t_cdf, log_student_t_sf
+from ...numerics import log_gamma_ratio, log_student_t_cdf, log_student_t_sf, student_t_quantile
 from ...numerics.deviances import log1pmx
 from ...numerics.limits import log1p_square
 from ..domains import Positive
@@ -55,6 +55,9 @@ class StudentT(LocationScale):
         finite = self.df > 2
         value = self.scale**2 * self.df / jnp.where(finite, self.df - 2, 1.0)
         return jnp.where(finite, value, jnp.where(self.df > 1, jnp.inf, jnp.nan))
+
+    def quantile(self, q: Any) -> Any:
+        return self.loc + self.scale * student_t_quantile(q, self.df)
 
     def sample(self, key: jax.Array) -> Any:
         return self.loc + self.scale * jax.random.t(key, self.df, dtype=jnp.float64)

@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...numerics import log1mexp, log_gammainc, log_gammaincc, logsumexp, stirling_correction
+from ...numerics import log1mexp, log_gammainc, log_gammaincc, logaddexp, logsumexp
 from ...numerics.deviances import log1pmx
+from ...numerics.polygammas import SHIFT, stirling_series
 from ..domains import Interval, Positive
+from . import numeric
 from .base import Distribution, weighted_mean, weighted_variance
 from .supports import NONNEGATIVE
 
@@ -47,22 +49,21 @@ class Tweedie(Distribution):
 
     def _counts(self, y: Any) -> tuple[Any, Any]:
         """Values of N around the largest term of the density at y, and their spacing; constants in differentiation."""
+        peak = self._peak(y)
+        return _spaced(peak, jnp.sqrt(peak * (self.power - 1)))
+
+    def _peak(self, y: Any) -> Any:
+        """The N of the largest term of the density at y."""
         below = 2 - self.power
-        peak = jnp.exp(below * jnp.log(y) - self.log_of("dispersion")) / below
-        width = jnp.sqrt(peak * (self.power - 1))
-        low = jnp.maximum(1.0, jnp.floor(peak - 9 * width - 4))
-        high = peak + 9.5 * width + 10
-        step = jnp.maximum(1.0, (high - low) / (TERMS - 1))
-        counts = low + step * jnp.arange(TERMS, dtype=low.dtype)
-        return jax.lax.stop_gradient(counts), jax.lax.stop_gradient(step)
+        return jnp.exp(below * jnp.log(y) - self.log_of("dispersion")) / below
 
     def _log_terms(self, y: Any, n: Any) -> Any:
         """log of P(N = n) times the density of n gamma variables at y."""
         log_rate, log_scale, log_alpha, alpha = self._compound()
         shape = n * alpha
         log_ratio = jnp.log(y) - log_scale - log_alpha - jnp.log(n)  # y over its mean
-        poisson = n * _log1pmx_of(log_rate - jnp.log(n)) - stirling_correction(n)
-        return poisson + shape * _log1pmx_of(log_ratio) - stirling_correction(shape) + 0.5 * log_alpha - LOG_2PI
+        poisson = n * _log1pmx_of(log_rate - jnp.log(n)) - _correction(n)
+        return poisson + shape * _log1pmx_of(log_ratio) - _correction(shape) + 0.5 * log_alpha - LOG_2PI
 
     def log_prob(self, y: Any) -> Any:
         inside = (y > 0) & (y < jnp.inf)
@@ -81,32 +82,35 @@ class Tweedie(Distribution):
         """log P(0 < Y <= y), or log P(Y > y): the sum over N of a Poisson probability and a gamma tail."""
         log_rate, log_scale, _, alpha = self._compound()
         edge = jnp.maximum(y, self.mean) if upper else jnp.minimum(y, self.mean)
-        n, step = self._counts_of_tail(edge)
+        peak = self._peak(edge)
+        n, step = _spaced(peak, jnp.sqrt(peak))
         tail = (log_gammaincc if upper else log_gammainc)(n * alpha, jnp.exp(jnp.log(y) - log_scale))
-        poisson = n * _log1pmx_of(log_rate - jnp.log(n)) - stirling_correction(n) - 0.5 * (LOG_2PI + jnp.log(n))
+        poisson = n * _log1pmx_of(log_rate - jnp.log(n)) - _correction(n) - 0.5 * (LOG_2PI + jnp.log(n))
         return logsumexp(poisson + tail) + jnp.log(step)
 
-    def _counts_of_tail(self, edge: Any) -> tuple[Any, Any]:
-        peak = jnp.exp((2 - self.power) * jnp.log(edge) - self.log_of("dispersion")) / (2 - self.power)
-        width = jnp.sqrt(peak)
-        low = jnp.maximum(1.0, jnp.floor(peak - 9 * width - 4))
-        step = jnp.maximum(1.0, (peak + 9.5 * width + 10 - low) / (TERMS - 1))
-        counts = low + step * jnp.arange(TERMS, dtype=low.dtype)
-        return jax.lax.stop_gradient(counts), jax.lax.stop_gradient(step)
+    def _log_smaller(self, y: Any) -> tuple[Any, Any]:
+        """Whether y is below the mean, and the logarithm of P(Y <= y) if so, else of P(Y > y); for finite y > 0."""
+        lower = y < self.mean
+        below = logaddexp(-jnp.exp(self._compound()[0]), self._log_tail(jnp.where(lower, y, self.mean), False))
+        above = self._log_tail(jnp.where(lower, self.mean, y), True)
+        return lower, jnp.minimum(jnp.where(lower, below, above), -1e-300)
 
     def log_cdf(self, y: Any) -> Any:
         inside = (y > 0) & (y < jnp.inf)
-        x = jnp.where(inside, y, 1.0)
-        below = jnp.logaddexp(-jnp.exp(self._compound()[0]), self._log_tail(x, False))
-        value = jnp.where(x < self.mean, below, log1mexp(-jnp.minimum(self._log_tail(x, True), -1e-300)))
+        lower, value = self._log_smaller(jnp.where(inside, y, 1.0))
         at_ends = jnp.where(y == 0, -jnp.exp(self._compound()[0]), jnp.where(y > 0, 0.0, -jnp.inf))
-        return jnp.where(inside, value, at_ends)
+        return jnp.where(inside, jnp.where(lower, value, log1mexp(-value)), at_ends)
 
     def log_survival(self, y: Any) -> Any:
         inside = (y > 0) & (y < jnp.inf)
-        x = jnp.where(inside, y, 1.0)
+        lower, value = self._log_smaller(jnp.where(inside, y, 1.0))
         at_ends = jnp.where(y == 0, log1mexp(jnp.exp(self._compound()[0])), jnp.where(y > 0, -jnp.inf, 0.0))
-        return jnp.where(inside, self._log_tail(x, True), at_ends)
+        return jnp.where(inside, jnp.where(lower, log1mexp(-value), value), at_ends)
+
+    def quantile(self, q: Any) -> Any:
+        zero = jnp.exp(-jnp.exp(self._compound()[0]))
+        above = q > zero
+        return jnp.where(above, numeric.quantile(self, jnp.where(above, q, 0.5 * (1 + zero))), 0.0)
 
     def sample(self, key: jax.Array) -> Any:
         log_rate, log_scale, _, alpha = self._compound()
@@ -138,6 +142,26 @@ class Tweedie(Distribution):
     def starts(cls, y: np.ndarray, weights: np.ndarray, known: Mapping[str, np.ndarray]) -> dict[str, Any]:
         mean = max(weighted_mean(y, weights), 1e-300)
         return {"mean": mean, "dispersion": weighted_variance(y, weights) / mean**1.5, "power": 1.5}
+
+
+def _spaced(peak: Any, width: Any) -> tuple[Any, Any]:
+    """Whole numbers from 1, or evenly spaced ones, that cover a bell about `peak`, and their spacing."""
+    low = jnp.maximum(1.0, jnp.floor(peak - 9 * width - 4))
+    step = jnp.maximum(1.0, (peak + 9.5 * width + 10 - low) / (TERMS - 1))
+    counts = low + step * jnp.arange(TERMS, dtype=low.dtype)
+    return jax.lax.stop_gradient(counts), jax.lax.stop_gradient(step)
+
+
+def _correction(x: Any) -> Any:
+    """Stirling's correction to an absolute 1e-14, which a term of a series needs; cheaper than the exact one."""
+    small = x < SHIFT
+    low = jnp.where(small, x, 1.0)
+    product = low
+    for j in range(1, SHIFT):
+        product = product * (low + j)
+    high = low + SHIFT
+    shift = (high - 0.5) * jnp.log(high) - SHIFT - (low - 0.5) * jnp.log(low) - jnp.log(product)
+    return stirling_series(jnp.where(small, high, x)) + jnp.where(small, shift, 0.0)
 
 
 def _log1pmx_of(log_ratio: Any) -> Any:
