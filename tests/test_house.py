@@ -77,6 +77,8 @@ def test_imports_point_up_the_table(path):
                 f"{path.name}:{line} hides an import of ours in a function"
             )
         elif not inside:
+            if path == ROOT / "sklearn.py" and name[0] == "sklearn":  # loaded by those alone who have it
+                continue
             assert name[0] not in OPTIONAL, f"{path.name}:{line} imports the optional {name[0]} when it is loaded"
 
 

@@ -51,5 +51,5 @@ def _coefficients(source: Source, name: str, design: Any, eta: np.ndarray) -> np
     dense = np.asarray(design.matrix[some], np.float64)
     scale = np.maximum(np.abs(dense).max(axis=0, initial=0.0), 1e-300)
     fitted, *_ = np.linalg.lstsq(dense / scale, target.reshape(len(some), -1), rcond=1e-10)
-    out[design.dense] = (fitted / scale[:, None]).reshape(-1, *eta.shape)
+    out[list(design.dense)] = (fitted / scale[:, None]).reshape(-1, *eta.shape)
     return out
