@@ -137,3 +137,132 @@ def test_the_uniform_maximum_is_the_largest_observation_and_no_standard_error_is
     assert not result.converged
     assert np.isnan(result.std_errors["theta"])
     np.testing.assert_allclose(result.coef["theta"], y.max(), rtol=1e-3)
+
+
+# --- the same sentences for ready-made families, on real data where it is small ---------------------------------------
+
+
+def softmax(eta):
+    e = np.exp(eta - eta.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def test_linear_regression_is_least_squares():
+    """The coefficients are least squares', the deviance is the residual sum of squares, the variance is RSS/n.
+
+    Longley's data, of which NIST has certified the least squares to 15 digits.
+    """
+    data = jm.datasets.load("longley")
+    result = fit(jm.normal("employed ~ ."), data)
+    certified = [-3482258.63459582, 15.0618722713733, -0.0358191792925910, -2.02022980381683, -1.03322686717359,
+                 -0.0511041056535807, 1829.15146461355]  # fmt: skip
+    n, rss = len(data["employed"]), 836424.055505915
+    np.testing.assert_allclose(array(result.coef)[:-1], certified, rtol=1e-6)
+    np.testing.assert_allclose(result.deviance, rss, rtol=1e-9)
+    np.testing.assert_allclose(np.sum(result.residuals() ** 2), rss, rtol=1e-9)
+    np.testing.assert_allclose(result.coef["sd"] ** 2, rss / n, rtol=1e-7)
+    np.testing.assert_allclose(result.log_likelihood, -0.5 * n * (np.log(2 * np.pi * rss / n) + 1), rtol=1e-12)
+
+
+def labelled(classes, n=300, seed=7):
+    """Two covariates, and labels that depend on them by the softmax."""
+    rng = np.random.default_rng(seed)
+    x, z = rng.normal(size=(2, n))
+    eta = np.stack([np.zeros(n), 0.5 + x, 0.3 - z + 0.5 * x], axis=1)[:, : len(classes)]
+    drawn = (rng.uniform(size=(n, 1)) > np.cumsum(softmax(eta), axis=1)).sum(axis=1)
+    return {"label": np.array(classes)[drawn], "x": x, "z": z}
+
+
+def test_logistic_regression_is_binary_cross_entropy():
+    """The mean negative log-likelihood is the mean cross-entropy of the labels and the predicted probabilities.
+
+    The cross-entropy is that of scikit-learn's `log_loss` in one line of NumPy; at the optimum no step in any
+    coefficient lowers it.
+    """
+    data = labelled(["no", "yes"])
+    result = fit(jm.bernoulli("label ~ x + z"), data)
+    y = data["label"] == "yes"
+    x = np.stack([np.ones(len(y)), data["x"], data["z"]], axis=1)
+
+    def cross_entropy(beta):
+        p = 1 / (1 + np.exp(-x @ beta))
+        return -np.mean(np.where(y, np.log(p), np.log(1 - p)))
+
+    beta = array(result.coef)
+    p = result.predict(what="prob")
+    np.testing.assert_allclose(p, 1 / (1 + np.exp(-x @ beta)), rtol=1e-10)
+    np.testing.assert_allclose(-result.log_likelihood / len(y), cross_entropy(beta), rtol=1e-12)
+    np.testing.assert_allclose(result.deviance, 2 * len(y) * cross_entropy(beta), rtol=1e-12)
+    for step in 1e-3 * np.eye(3):
+        assert cross_entropy(beta + step) > cross_entropy(beta) < cross_entropy(beta - step)
+
+
+def test_multinomial_regression_is_categorical_cross_entropy_of_a_softmax():
+    """The same for three labels: the logit of the reference is zero, and the others go through a softmax."""
+    data = labelled(["a", "b", "c"])
+    result = fit(jm.categorical("label ~ x + z"), data)
+    x = np.stack([np.ones(len(data["x"])), data["x"], data["z"]], axis=1)
+    one_hot = data["label"][:, None] == np.array(["a", "b", "c"])
+
+    def cross_entropy(flat):
+        b, c = flat.reshape(2, 3)
+        return -np.mean(np.log(softmax(np.stack([np.zeros(len(x)), x @ b, x @ c], axis=1))[one_hot]))
+
+    beta = array(result.coef)
+    assert list(result.coef)[3] == "logits.c[Intercept]"
+    chances = result.predict(what="prob")
+    np.testing.assert_allclose(-np.mean(np.log(chances[one_hot])), cross_entropy(beta), rtol=1e-12)
+    np.testing.assert_allclose(-result.log_likelihood / len(x), cross_entropy(beta), rtol=1e-12)
+    for step in 1e-3 * np.eye(6):
+        assert cross_entropy(beta + step) > cross_entropy(beta) < cross_entropy(beta - step)
+
+
+def test_multinomial_regression_of_two_labels_is_logistic_regression():
+    data = labelled(["no", "yes"])
+    two, many = fit(jm.bernoulli("label ~ x + z"), data), fit(jm.categorical("label ~ x + z"), data)
+    np.testing.assert_allclose(array(many.coef), array(two.coef), rtol=1e-7)
+    np.testing.assert_allclose(array(many.std_errors), array(two.std_errors), rtol=1e-6)
+    np.testing.assert_allclose(many.log_likelihood, two.log_likelihood, rtol=1e-13)
+
+
+def test_poisson_regression_is_half_the_deviance_up_to_the_saturated_model():
+    """log-likelihood = saturated − deviance/2, where the saturated rates are the counts themselves.
+
+    Dobson's (1990, page 93) randomised trial, the example of R's `?glm`: deviance 5.1291, and with an outcome and a
+    treatment of three levels each all fitted margins are the observed ones.
+    """
+    counts = np.array([18, 17, 15, 20, 10, 20, 25, 13, 12])
+    data = {"counts": counts, "outcome": [1, 2, 3] * 3, "treatment": np.repeat([1, 2, 3], 3)}
+    result = fit(jm.poisson("counts ~ C(outcome) + C(treatment)"), data)
+    saturated = sum(k * math.log(k) - k - math.lgamma(k + 1) for k in counts.tolist())
+    np.testing.assert_allclose(result.log_likelihood, saturated - result.deviance / 2, rtol=1e-13)
+    table = counts.reshape(3, 3)
+    expected = table.sum(axis=1)[:, None] * table.sum(axis=0) / counts.sum()
+    np.testing.assert_allclose(result.predict().reshape(3, 3), expected, rtol=1e-8)
+    np.testing.assert_allclose(result.deviance, 2 * np.sum(table * np.log(table / expected)), rtol=1e-8)
+    np.testing.assert_allclose(result.deviance, 5.1291, atol=1e-4)
+    np.testing.assert_allclose(result.pearson_statistic, np.sum((table - expected) ** 2 / expected), rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("model", "y", "deviance"),
+    [
+        (jm.exponential("y"), [0.5, 1.5, 4.0], None),
+        (jm.gamma("y", dispersion=1.0), [0.5, 1.5, 4.0], 2 * (math.log(2.0) * 3 - math.log(0.5 * 1.5 * 4.0))),
+        (jm.poisson("y"), [0, 1, 5], 2 * (1 * math.log(1 / 2) + 5 * math.log(5 / 2))),
+    ],
+    ids=["exponential", "gamma", "poisson"],
+)
+def test_without_predictors_the_expectation_is_the_mean(model, y, deviance):
+    """The maximum of a one-parameter exponential family sets the expectation to the sample mean."""
+    result = fit(model, {"y": np.array(y)})
+    np.testing.assert_allclose(result.predict(), np.mean(y), rtol=1e-8)
+    if deviance is not None:
+        np.testing.assert_allclose(result.deviance, deviance, rtol=1e-10)
+
+
+def test_a_family_and_the_density_written_by_hand_are_one_model():
+    y = np.random.default_rng(8).exponential(4.0, 80)
+    ready, own = fit(jm.exponential("t"), {"t": y}), fit(jm.Model(exponential, {"rate": jm.Positive()}), {"t": y})
+    np.testing.assert_allclose(ready.coef["rate"], own.coef["rate"], rtol=1e-9)
+    np.testing.assert_allclose(ready.log_likelihood, own.log_likelihood, rtol=1e-14)
