@@ -1,6 +1,7 @@
 """jaxmle: maximum likelihood on JAX, for any log-density, with a proof of its optimum."""
 
 from . import datasets, numerics
+from .cross_validation import CrossValidation, cross_validate
 from .declare.catalogue import (
     bernoulli,
     beta,
@@ -46,15 +47,18 @@ from .declare.families import family
 from .declare.linear import Linear
 from .declare.matrices import Correlation, Covariance, Ordered, Simplex
 from .declare.model import Model
+from .declare.penalties import ElasticNet, Lasso, Ridge
 from .declare.tree import Tree
 from .errors import DataError, FitWarning, ModelError
 from .fit import fit
+from .path import Path, fit_path
 from .result import Fit, load
 from .solve.lbfgs import LBFGS
 from .solve.minibatch import Minibatch
 from .solve.multistart import MultiStart
 from .solve.newton import BHHH, FisherScoring, Newton
 from .solve.newton_cg import NewtonCG
+from .solve.proximal import ProximalNewton
 
 __version__ = "0.1.0"
 
@@ -62,14 +66,17 @@ __all__ = [
     "BHHH",
     "Correlation",
     "Covariance",
+    "CrossValidation",
     "DataError",
     "Distribution",
+    "ElasticNet",
     "FisherScoring",
     "Fit",
     "FitWarning",
     "Interval",
     "Known",
     "LBFGS",
+    "Lasso",
     "Linear",
     "Minibatch",
     "Model",
@@ -78,8 +85,11 @@ __all__ = [
     "Newton",
     "NewtonCG",
     "Ordered",
+    "Path",
     "Positive",
+    "ProximalNewton",
     "Real",
+    "Ridge",
     "Simplex",
     "Tree",
     "UnitInterval",
@@ -92,10 +102,12 @@ __all__ = [
     "censored",
     "conditional_logit",
     "conway_maxwell_poisson",
+    "cross_validate",
     "datasets",
     "exponential",
     "family",
     "fit",
+    "fit_path",
     "gamma",
     "generalized_gamma",
     "generalized_pareto",
