@@ -180,5 +180,5 @@ def build(
         n_units=source.n_units,
         shrinkage=shrinking and shrinkage_of(shrinking, layout, source.designs, weights[source.rows]),
     )
-    starts = suggested_starts(model, source, design_number, reading.starts) if to_fit else {}
+    starts = suggested_starts(model, source, design_number, reading.starts, weights[source.rows]) if to_fit else {}
     return Built(objective, source, per_unit, model, reading.table, starts, reading.dropped)

@@ -9,19 +9,26 @@ import jax
 import numpy as np
 
 from .. import runtime
+from ..declare.conditional import Conditional
 from ..declare.linear import Linear
+from ..declare.links import Identity
 from ..declare.model import Model
 from .source import Source
 
 ROWS = 2_000
 
+DENSE = 5_000_000
+"""The largest design, in numbers, that is written out for a family's own starts."""
+
 
 def suggested_starts(
-    model: Model, source: Source, design_number: Mapping[str, int], starts: Mapping[str, Any]
+    model: Model, source: Source, design_number: Mapping[str, int], starts: Mapping[str, Any], weights: np.ndarray
 ) -> dict[str, Any]:
     """Name → start in the form that `start=` takes: coefficients whose predictor is the suggested value in all rows."""
-    out: dict[str, Any] = {}
+    out = _regression(model, source, design_number, weights)
     for name, value in starts.items():
+        if name in out:
+            continue
         parameter = model.params.get(name)
         if parameter is None or parameter.start is not None or parameter.fixed is not None:
             continue
@@ -33,6 +40,30 @@ def suggested_starts(
         if np.isfinite(eta).all():
             out[name] = _coefficients(source, name, source.designs[design_number[name]], eta)
     return out
+
+
+def _regression(model: Model, source: Source, design_number: Mapping[str, int], weights: np.ndarray) -> dict[str, Any]:
+    """What a family knows of a whole regression, where only its first parameter has a predictor, of identity link."""
+    kind = model.log_density.kind if isinstance(model.log_density, Conditional) else None
+    if kind is None or not kind.has("regression_starts"):
+        return {}
+    first, *others = model.params
+    parameter = model.params[first]
+    free = all(p.start is None and p.fixed is None and p.prior is None for p in model.params.values())
+    if not (isinstance(parameter, Linear) and free and isinstance(parameter.link, Identity)):
+        return {}
+    design = source.designs[design_number[first]]
+    n, p = len(source.rows), len(design.names)
+    if parameter.shape or n * p > DENSE or any(isinstance(model.params[name], Linear) for name in others):
+        return {}
+    y = np.asarray(source.columns[model.log_density.response[0]], np.float64)
+    offset = np.asarray(source.offsets.get(first, np.zeros(len(y))), np.float64)
+    x = np.zeros((n, p))
+    x[:, list(design.dense)] = design.matrix
+    for factor in design.factors:
+        coded = np.flatnonzero(factor.codes >= 0)
+        x[coded, factor.first + factor.codes[coded]] = 1.0
+    return dict(kind.regression_starts(y, weights, x, offset))
 
 
 def _coefficients(source: Source, name: str, design: Any, eta: np.ndarray) -> np.ndarray:

@@ -223,6 +223,12 @@ class Distribution(abc.ABC):
         return {}
 
     @classmethod
+    def regression_starts(cls, y: np.ndarray, weights: np.ndarray, x: np.ndarray, offset: np.ndarray) -> dict[str, Any]:
+        """Better starts where the first parameter is offset + x·β and the others are constants: its coefficients β (p,)
+        and values of the others. Asked only of a class that writes it."""
+        return {}
+
+    @classmethod
     def heading(cls, params: Mapping[str, Any]) -> str:
         """What a summary calls a model with these parameters: a regression if one of them has a predictor."""
         name = cls.title.removesuffix(" regression")

@@ -121,11 +121,10 @@ def _tail(w: Any, q: Any, sign: Any) -> Any:
     slope = jnp.abs(w) * expm1_ratio(q * w)
     bend = jnp.exp(q * w)
 
-    def fall(s):
-        x = sign * q * s
-        return s * (slope + bend * s * expm1_less_ratio(x)), slope + bend * s * expm1_ratio(x)
+    def fall(s, slope, bend, tilt):
+        return s * (slope + bend * s * expm1_less_ratio(tilt * s)), slope + bend * s * expm1_ratio(tilt * s)
 
-    length = reach(fall, quadratic_reach(slope, bend))
+    length = reach(fall, lambda slope, bend, _: quadratic_reach(slope, bend), slope, bend, sign * q)
     e = lambda v: jnp.asarray(v)[..., None]
 
     def ratio(s):

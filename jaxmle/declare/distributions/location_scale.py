@@ -16,7 +16,7 @@ from ...numerics.limits import log1mexp_exp, log1p_square
 from ..domains import Positive, Real
 from ..links import LINKS
 from .base import Distribution, weighted_mean, weighted_variance
-from .summaries import EULER, half_spread, unchanging, weighted_median
+from .summaries import EULER, half_spread, least_absolute_deviations, unchanging, weighted_median
 
 LOG_2, LOG_PI = math.log(2.0), math.log(math.pi)
 
@@ -95,6 +95,13 @@ class Laplace(LocationScale):
         # E|Y - loc| / truth.scale - 1 = |v| + exp(-|v|) - 1, which has two derivatives at 0
         excess = jnp.where(near, v * v * (0.5 - w / 6 + w * w / 24), far + jnp.expm1(-far))
         return -truth.scale * (1 + excess) / self.scale - self.log_of("scale") - LOG_2
+
+    @classmethod
+    def regression_starts(cls, y: np.ndarray, weights: np.ndarray, x: np.ndarray, offset: np.ndarray) -> dict[str, Any]:
+        """The maximum itself, for a linear predictor of loc (identity link) and one scale: least absolute deviations."""
+        beta = least_absolute_deviations(x, y - offset, weights)
+        error = weighted_mean(np.abs(y - offset - x @ beta), weights)
+        return {"loc": beta, "scale": max(error, 1e-12 * max(1.0, float(np.abs(y).max())))}
 
     @classmethod
     def starts(cls, y: np.ndarray, weights: np.ndarray, known: Mapping[str, np.ndarray]) -> dict[str, Any]:
