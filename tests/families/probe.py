@@ -68,15 +68,15 @@ class Probe:
             gradient = jax.grad(log_prob)
             return log_prob(theta), gradient(theta), jax.jacfwd(gradient)(theta)
 
-        return jax.jit(lambda theta, ys: jax.lax.map(jax.vmap(lambda y: of_one(theta, y)), ys))
+        return jax.jit(lambda theta, ys: jax.vmap(lambda y: of_one(theta, y))(ys))
 
     def derivatives(self, y: np.ndarray, theta: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Values (n,), gradients (n, m) and Hessians (n, m, m) of the log-density in the parameters."""
         y = np.asarray(y, np.float64)
         padded = np.concatenate([y, np.full(-len(y) % 256, y[0])]).reshape(-1, 256)
         theta = self.theta if theta is None else np.asarray(theta, np.float64)
-        out = runtime.call(self._derivatives, theta, padded)[0]
-        return tuple(np.asarray(v).reshape(-1, *v.shape[2:])[: len(y)] for v in out)  # type: ignore[return-value]
+        blocks = [runtime.call(self._derivatives, theta, block)[0] for block in padded]
+        return tuple(np.concatenate(parts)[: len(y)] for parts in zip(*blocks))  # type: ignore[return-value]
 
     @cached_property
     def _statements(self) -> Any:

@@ -51,9 +51,16 @@ class ConwayMaxwellPoisson(Distribution):
         return jnp.stack([log_rate - nu * log_location, nu]), log_location
 
     def log_prob(self, y: Any) -> Any:
+        return self.log_weight(y) - self.log_normaliser()
+
+    def log_weight(self, y: Any) -> Any:
+        """The log-probability but for the normaliser."""
         at, log_location = self._natural()
-        features = _features(jnp.asarray(y, at.dtype), log_location, _peak(log_location))
-        return at @ features - _moments(0, at, log_location)[0]
+        return at @ _features(jnp.asarray(y, at.dtype), log_location, _peak(log_location))
+
+    def log_normaliser(self) -> Any:
+        """What is the same for all counts."""
+        return _moments(0, *self._natural())[0]
 
     def expectation(self) -> Any:
         at, log_location = self._natural()

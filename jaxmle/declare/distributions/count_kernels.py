@@ -6,10 +6,12 @@ Source: Loader (2000), "Fast and accurate computation of binomial probabilities"
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
@@ -119,33 +121,47 @@ def negative_binomial(y: Array, log_mean: Array, mean: Array, alpha: Array) -> A
     return jnp.where(some, deviance - HALF_LOG_2PI - 0.5 * (jnp.log(k) + log_count) + corrections, -none)
 
 
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
+    """By Horner's rule, the coefficient of x**0 first; its derivatives too, which is less to compile than their own."""
+    total = jnp.full_like(x, coefficients[-1])
+    for c in coefficients[-2::-1]:
+        total = c + x * total
+    return total
+
+
+@_polynomial.defjvp
+def _polynomial_jvp(coefficients: tuple[float, ...], primals: tuple, tangents: tuple) -> tuple:
+    slope = tuple(k * c for k, c in enumerate(coefficients))[1:] or (0.0,)
+    return _polynomial(coefficients, *primals), _polynomial(slope, *primals) * tangents[0]
+
+
+ARTANH = tuple(1.0 / k for k in range(3, 28, 2))
+"""(artanh(r) - r) / r**3 in powers of r**2."""
+
+STIRLING = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI[:8], start=1))
+"""Stirling's correction, divided by u, in powers of u**2, where u is the inverse of the argument of log gamma."""
+
+RISING = tuple(float(c) for c in np.poly(-np.arange(1.0, SHIFT))[::-1])
+"""(x + 1) (x + 2) ... (x + 9)."""
+
+
 def _curve(u: Array, log1p_u: Array) -> Array:
     """(log(1 + u) - u) / u**2, about -1/2, with all derivatives at u = 0; the logarithm is given, as in `log1pmx`."""
     near = jnp.abs(u) < NEAR
     v = jnp.where(near, u, 0.0)
     r = v / (2.0 + v)  # log(1 + v) = 2 artanh r
-    total = jnp.full_like(v, 1.0 / 27.0)
-    for k in range(25, 1, -2):
-        total = 1.0 / k + r * r * total
     far = jnp.where(near, 1.0, u)
-    return jnp.where(near, (2.0 * r * total / (2.0 + v) - 1.0) / (2.0 + v), (log1p_u - far) / far / far)
-
-
-def _series(u: Array) -> Array:
-    """Stirling's correction of log gamma at 1 / u >= 10, which has all derivatives in u."""
-    total = jnp.zeros_like(u)
-    for k in range(8, 0, -1):  # the next is below rounding
-        total = BERNOULLI[k - 1] / (2 * k * (2 * k - 1)) + u * u * total
-    return u * total
+    return jnp.where(
+        near, (2.0 * r * _polynomial(ARTANH, r * r) / (2.0 + v) - 1.0) / (2.0 + v), (log1p_u - far) / far / far
+    )
 
 
 def _stirling(inverse: Array) -> Array:
     """log gamma(x) - [(x - 1/2) log x - x + log(2 pi) / 2] at x = 1 / inverse; elementary, so that it compiles quickly."""
     large = inverse < 1.0 / SHIFT
     x = 1.0 / jnp.where(large, 1.0, inverse)
-    rising = jnp.ones_like(x)
-    for j in range(1, SHIFT):
-        rising = rising * (x + j)
     far = x + SHIFT
-    small = (far - 0.5) * jnp.log(far) - SHIFT - jnp.log(rising) - (x + 0.5) * jnp.log(x)
-    return jnp.where(large, 0.0, small) + _series(jnp.where(large, inverse, 1.0 / far))
+    small = (far - 0.5) * jnp.log(far) - SHIFT - jnp.log(_polynomial(RISING, x)) - (x + 0.5) * jnp.log(x)
+    u = jnp.where(large, inverse, 1.0 / far)
+    return jnp.where(large, 0.0, small) + u * _polynomial(STIRLING, u * u)

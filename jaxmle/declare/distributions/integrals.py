@@ -76,18 +76,18 @@ def log_density(d: Any, t: Array) -> Array:
 def mode_of(d: Any) -> Array:
     """Where on the real line the density is greatest, if it rises to there and falls from there."""
     d = jax.lax.stop_gradient(d)
-    powers = 2.0 ** jnp.arange(-20, 64, dtype=jnp.result_type(float))
-    value = jax.vmap(lambda t: log_density(d, t))
+    far = 16.0 ** np.arange(-5, 16)
+    grid = jnp.asarray(np.concatenate([-far[::-1], [0.0], far]), jnp.result_type(float))
+    n = len(grid)
 
-    def best(grid: Array) -> tuple[Array, Array, Array]:
-        i = jnp.argmax(value(grid))
-        return grid[i], grid[jnp.maximum(i - 1, 0)], grid[jnp.minimum(i + 1, len(grid) - 1)]
-
-    def zoom(_: int, state: tuple) -> tuple:
+    def zoom(i: int, state: tuple) -> tuple:
         _, left, right = state
-        return best(left + (right - left) * jnp.linspace(0.0, 1.0, 17, dtype=powers.dtype))
+        ts = jnp.where(i == 0, grid, left + (right - left) * jnp.linspace(0.0, 1.0, n, dtype=grid.dtype))
+        best = jnp.argmax(jax.vmap(lambda t: log_density(d, t))(ts))
+        return ts[best], ts[jnp.maximum(best - 1, 0)], ts[jnp.minimum(best + 1, n - 1)]
 
-    return jax.lax.fori_loop(0, 30, zoom, best(jnp.concatenate([-powers[::-1], jnp.zeros(1), powers])))[0]
+    zero = jnp.zeros((), grid.dtype)
+    return jax.lax.fori_loop(0, 22, zoom, (zero, zero, zero))[0]
 
 
 def _reach(d: Any, t: Array, sign: Array, power: int) -> tuple[Array, Array, Array]:
@@ -121,7 +121,7 @@ def outward(d: Any, t: Array, sign: Array, power: int = 0, factor: Callable[[Arr
     if factor is None:
         out = logsumexp(log_terms)
     else:
-        out = jnp.sum(factor(jax.vmap(lambda t: from_line(d.support, t)[0])(ts)) * jnp.exp(log_terms))
+        out = jnp.exp(log_terms) @ factor(jax.vmap(lambda t: from_line(d.support, t)[0])(ts))
     return jnp.where(ends, out, jnp.nan)
 
 
@@ -146,9 +146,9 @@ def log_tails(d: Any, y: Any, mode: Array | None = None) -> tuple[Array, Array]:
 def _both_sides(d: Any, centre: Array, power: int, factor: Callable[[Array], Array]) -> Array:
     """The integral of factor(y) over the support; NaN where the density does not integrate to one."""
     t = mode_of(d)
-    sides = [jnp.asarray(s, t.dtype) for s in (-1.0, 1.0)]
-    mass = sum(jnp.exp(outward(jax.lax.stop_gradient(d), t, s)) for s in sides)
-    value = sum(outward(d, t, s, power, factor) for s in sides)
+    both = lambda y: jnp.stack([jnp.ones_like(y), factor(y)], axis=-1)
+    sides = jax.vmap(lambda sign: outward(d, t, sign, power, both))(jnp.asarray([-1.0, 1.0], t.dtype))
+    mass, value = sides.sum(axis=0)
     return jnp.where(jnp.abs(mass - 1.0) < 1e-6, centre + value, jnp.nan)
 
 

@@ -72,11 +72,19 @@ def quantile(d: Any, q: Any) -> Array:
 
 
 def _term(d: Any) -> tuple[sums.Term, Array]:
-    """The log-probability as a function of a flat vector of parameters, and that vector."""
+    """The log-probability as a function of a flat vector of parameters, and that vector.
+
+    What all probabilities have in common (`log_normaliser`, `log_weight`) is computed once and not for every term.
+    """
     at, rebuild = ravel_pytree(d)
+    if hasattr(d, "log_normaliser"):
+        at = jnp.concatenate([at, d.log_normaliser()[None]])
+        log_prob = lambda at, k: rebuild(at[:-1]).log_weight(k) - at[-1]
+    else:
+        log_prob = lambda at, k: rebuild(at).log_prob(k)
 
     def log_f(at: Array, k: Array) -> Array:
-        value = rebuild(at).log_prob(k)
+        value = log_prob(at, k)
         return jnp.where(jnp.isnan(value), -jnp.inf, value)
 
     return log_f, at
@@ -113,7 +121,7 @@ def _log_tails(d: Any, y: Any) -> tuple[Array, Array]:
     lower = inside < found.mode
     sign = jnp.where(lower, -1.0, 1.0).astype(at.dtype)
     start = jnp.where(lower, inside, inside + 1.0)
-    end = sums.outward(log_f, jax.lax.stop_gradient(at), start, sign, low, high)
+    end = sums.outward(log_f, jax.lax.stop_gradient(at), start, sign, low, high)[0]
     complete = found.complete & jnp.isfinite(end)
     end = jnp.where(complete, end, start)
     first = jnp.where(lower, jnp.minimum(end, found.first), start)

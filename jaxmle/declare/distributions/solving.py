@@ -28,25 +28,23 @@ def count_by_cdf(d: Any, q: Array) -> Array:
     mean, sd = jnp.where(jnp.isfinite(mean), mean, max(low, 0.0)), jnp.where(jnp.isfinite(sd), sd, 1.0)
     start = jnp.clip(jnp.floor(mean), low, high)
     step = jnp.maximum(jnp.floor(sd), 1.0)
-    up = ~reached(start)  # the bracket goes up from the start, or down
 
-    def move(state: tuple) -> tuple:
-        near, step, _, n = state
-        far = jnp.where(up, near + step, near - step)
-        found = jnp.where(up, reached(far), ~reached(far) | (far < low))
-        return jnp.where(found, near, far), jnp.where(found, step, 2 * step), found, n + 1
-
-    near, step, _, _ = jax.lax.while_loop(lambda s: ~s[2] & (s[3] < MOST), move, (start, step, q != q, 0))
-    left = jnp.where(up, near, jnp.maximum(near - step, low - 1.0))  # not reached
-    right = jnp.where(up, near + step, near)  # reached
-
-    def halve(state: tuple) -> tuple:
-        left, right, n = state
+    def search(state: tuple) -> tuple:
+        # `reached` is written once: it is most of the program
+        k, left, right, step, n = state
+        there = reached(k)
+        left, right = jnp.where(there, left, k), jnp.where(there, k, right)
+        up, down = jnp.isinf(right), jnp.isinf(left)
         middle = jnp.floor(left + 0.5 * (right - left))
-        there = reached(middle)
-        return jnp.where(there, left, middle), jnp.where(there, middle, right), n + 1
+        k = jnp.where(up, jnp.minimum(k + step, high), jnp.where(down, k - step, middle))
+        # below the support nothing is reached
+        left = jnp.where(k < low, jnp.maximum(left, low - 1.0), left)
+        k = jnp.where(k < low, jnp.floor(left + 0.5 * (right - left)), k)
+        return k, left, right, jnp.where(up | down, 2.0 * step, step), n + 1
 
-    answer = jax.lax.while_loop(lambda s: (s[1] - s[0] > 1) & (s[2] < MOST), halve, (left, right, 0))[1]
+    infinite = jnp.full_like(q, jnp.inf)
+    state = (start, -infinite, infinite, step, 0)
+    answer = jax.lax.while_loop(lambda s: (s[2] - s[1] > 1) & (s[4] < MOST), search, state)[2]
     answer = jnp.where(q <= 0, low, jnp.where(q >= 1, high, answer))
     return jnp.where((q >= 0) & (q <= 1), answer, jnp.nan)
 
@@ -72,23 +70,12 @@ def _quantile(d: Any, q: Array) -> Array:
         gap = jnp.where(below, log_lower - jnp.log(q), jnp.log1p(-q) - log_upper)
         return gap, jnp.exp(log_density(d, t) - jnp.where(below, log_lower, log_upper))
 
-    start = jnp.zeros_like(q) if mode is None else mode
-    up = surplus(start)[0] < 0
-
-    def move(state: tuple) -> tuple:
-        near, step, _, n = state
-        far = jnp.where(up, near + step, near - step)
-        found = (surplus(far)[0] < 0) != up
-        return jnp.where(found, near, far), jnp.where(found, step, 2 * step), found, n + 1
-
-    state = (start, jnp.ones_like(q), q != q, 0)
-    near, step, _, _ = jax.lax.while_loop(lambda s: ~s[2] & (s[3] < MOST), move, state)
-    left, right = jnp.where(up, near, near - step), jnp.where(up, near + step, near)
     eps = jnp.finfo(q.dtype).eps
     rounding = 16 * eps * (1.0 - jnp.where(q <= 0.5, jnp.log(q), jnp.log1p(-q)))
 
-    def refine(state: tuple) -> tuple:
-        left, right, t, _, n = state
+    def search(state: tuple) -> tuple:
+        # `surplus` is written once: it is most of the program
+        left, right, t, step, _, n = state
         gap, slope = surplus(t)
         left, right = jnp.where(gap < 0, t, left), jnp.where(gap < 0, right, t)
         middle, newton = 0.5 * (left + right), t - gap / slope
@@ -97,10 +84,13 @@ def _quantile(d: Any, q: Array) -> Array:
         done = (
             (jnp.abs(gap) <= rounding) | (jnp.abs(newton - t) <= eps * jnp.abs(t)) | (right - left <= eps * jnp.abs(t))
         )
-        return left, right, jnp.where(done, t, jnp.where(halve, middle, newton)), done, n + 1
+        out = jnp.where(jnp.isinf(right), t + step, jnp.where(jnp.isinf(left), t - step, middle))
+        next_t = jnp.where(jnp.isinf(right - left), out, jnp.where(halve, middle, newton))
+        return left, right, jnp.where(done, t, next_t), 2.0 * step, done, n + 1
 
-    state = (left, right, 0.5 * (left + right), q != q, 0)
-    t = jax.lax.while_loop(lambda s: ~s[3] & (s[4] < MOST), refine, state)[2]
+    start, infinite = (jnp.zeros_like(q) if mode is None else mode), jnp.full_like(q, jnp.inf)
+    state = (-infinite, infinite, start, jnp.ones_like(q), q != q, 0)
+    t = jax.lax.while_loop(lambda s: ~s[4] & (s[5] < MOST), search, state)[2]
     return from_line(d.support, t)[0]
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from ...numerics import logaddexp
@@ -97,59 +98,59 @@ class Bulk(NamedTuple):
 
 def mode_of(log_f: Term, at: Array, low: float, high: float) -> Array:
     """The whole number of the greatest term, of those that rise to it and fall from it."""
-    dtype = at.dtype
-    powers = 2.0 ** jnp.arange(0, 50, dtype=dtype) - 1.0
+    n = 33
     if low > -jnp.inf:
-        grid = low + powers
+        grid = low + 2.0 ** np.arange(n) - 1.0
     elif high < jnp.inf:
-        grid = high - powers[::-1]
+        grid = high - (2.0 ** np.arange(n) - 1.0)[::-1]
     else:
-        grid = jnp.concatenate([-powers[:0:-1], powers])
-    value = jax.vmap(lambda k: log_f(at, k))
+        far = 4.0 ** np.arange(n // 2)
+        grid = np.concatenate([-far[::-1], [0.0], far])
 
-    def best(grid: Array) -> tuple[Array, Array, Array]:
-        inside = jnp.clip(grid, low, high)
-        i = jnp.argmax(value(inside))
-        return inside[i], inside[jnp.maximum(i - 1, 0)], inside[jnp.minimum(i + 1, len(grid) - 1)]
-
-    def zoom(_: int, state: tuple) -> tuple:
+    def zoom(i: int, state: tuple) -> tuple:
         _, left, right = state
-        return best(jnp.round(left + (right - left) * jnp.linspace(0.0, 1.0, 33, dtype=dtype)))
+        nearer = jnp.round(left + (right - left) * jnp.linspace(0.0, 1.0, n, dtype=at.dtype))
+        ks = jnp.clip(jnp.where(i == 0, jnp.asarray(grid, at.dtype), nearer), low, high)
+        best = jnp.argmax(jax.vmap(lambda k: log_f(at, k))(ks))
+        return ks[best], ks[jnp.maximum(best - 1, 0)], ks[jnp.minimum(best + 1, n - 1)]
 
-    return jax.lax.fori_loop(0, 13, zoom, best(grid))[0]
+    zero = jnp.zeros((), at.dtype)
+    return jax.lax.fori_loop(0, 10, zoom, (zero, zero, zero))[0]
 
 
-def outward(log_f: Term, at: Array, start: Array, sign: Array, low: float, high: float, mode: Any = None) -> Array:
-    """The last number, going from `start` in the direction of `sign`, before the terms no longer count.
+def outward(
+    log_f: Term, at: Array, start: Array, sign: Array, low: float, high: float, mode: Any = None
+) -> tuple[Array, Array]:
+    """The last number, going from `start` in the direction of `sign`, before the terms no longer count; and log of the sum.
 
-    With a `mode` the terms are weighted by the square of their distance from it, as in a variance.
+    With a `mode` the terms, but not their sum, are weighted by the square of their distance from it, as in a variance.
     """
     away = (lambda k: 0.0) if mode is None else (lambda k: 2.0 * jnp.log1p(jnp.abs(k - mode)))
 
     def more(state: tuple) -> Array:
-        k, so_far, block, n = state
+        k, _, so_far, block, n = state
         return (block > so_far - CUT) & (k >= low) & (k <= high) & (n < LIMIT)
 
     def body(state: tuple) -> tuple:
-        k, so_far, _, n = state
+        k, plain, so_far, _, n = state
         ks = k + sign * jnp.arange(BLOCK, dtype=at.dtype)
-        inside = (ks >= low) & (ks <= high)
-        values = jax.vmap(lambda j: log_f(at, j) + away(j))(jnp.clip(ks, low, high))
-        block = _log_total(jnp.where(inside, values, -jnp.inf))
-        return k + sign * BLOCK, logaddexp(so_far, block), jnp.where(block > -jnp.inf, block, -1e300), n + BLOCK
+        values = jax.vmap(lambda j: log_f(at, j))(jnp.clip(ks, low, high))
+        values = jnp.where((ks >= low) & (ks <= high), values, -jnp.inf)
+        block = _log_total(values + away(ks))
+        ahead = jnp.where(block > -jnp.inf, block, -1e300)
+        return k + sign * BLOCK, logaddexp(plain, _log_total(values)), logaddexp(so_far, block), ahead, n + BLOCK
 
-    start_state = (start, jnp.full((), -jnp.inf, at.dtype), jnp.zeros((), at.dtype), 0)
-    end, _, _, n = jax.lax.while_loop(more, body, start_state)
-    last = jnp.clip(end - sign, low, high)
-    return jnp.where(n < LIMIT, last, jnp.nan)
+    none = jnp.full((), -jnp.inf, at.dtype)
+    end, plain, _, _, n = jax.lax.while_loop(more, body, (start, none, none, jnp.zeros((), at.dtype), 0))
+    return jnp.where(n < LIMIT, jnp.clip(end - sign, low, high), jnp.nan), plain
 
 
 def bulk(log_f: Term, at: Array, low: float, high: float) -> Bulk:
     """The range that holds all of the distribution but some 1e-17 of it, and whether it does hold it."""
     at = jax.lax.stop_gradient(at)
     mode = mode_of(log_f, at, low, high)
-    down, up = (outward(log_f, at, mode, jnp.asarray(s, at.dtype), low, high, mode) for s in (-1.0, 1.0))
-    found = jnp.isfinite(down) & jnp.isfinite(up)
-    first, last = jnp.where(found, down, mode), jnp.where(found, up, mode)
-    mass = log_sum(log_f, first, last, at)
-    return Bulk(mode, first, last, found & (jnp.abs(mass) < 1e-8))
+    starts, signs = jnp.stack([mode - 1.0, mode]), jnp.asarray([-1.0, 1.0], at.dtype)
+    ends, sides = jax.vmap(lambda start, sign: outward(log_f, at, start, sign, low, high, mode))(starts, signs)
+    found = jnp.isfinite(ends).all()
+    first, last = (jnp.where(found, jnp.where(mode > low, ends[0], mode), mode), jnp.where(found, ends[1], mode))
+    return Bulk(mode, first, last, found & (jnp.abs(logaddexp(sides[0], sides[1])) < 1e-8))
