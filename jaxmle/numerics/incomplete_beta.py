@@ -84,11 +84,14 @@ def log_series(a: Array, b: Array, x: Array, y: Array) -> Array:
     flip = x > 0.5  # from whichever of x and y is the smaller, so that log1p keeps its digits
     sign, c, z = jnp.where(flip, 1.0, -1.0), jnp.where(flip, b, up), jnp.where(flip, y, x)
 
-    def fall(s):
+    def fall(s, n, c, z):
         grown = z * jnp.expm1(sign * s)
         return n * jnp.log1p(grown) - sign * c * s, sign * (n * z * jnp.exp(sign * s) / (1.0 + grown) - c)
 
-    length = reach(fall, quadratic_reach(jnp.maximum(sign * (n * z - c), 0.0), n * x * y))
+    def start(n, c, z):
+        return quadratic_reach(jnp.maximum(sign * (n * z - c), 0.0), n * z * (1.0 - z))
+
+    length = reach(fall, start, n, c, z)
     e = lambda v: v[..., None]
     area = integral(lambda s: jnp.exp(e(sign * c) * s - e(n) * jnp.log1p(e(z) * jnp.expm1(e(sign) * s))), length)
     total = (n - 1.0) * x * area

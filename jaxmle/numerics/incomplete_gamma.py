@@ -75,10 +75,10 @@ def _log_tail(a: Array, x: Array, lower: Array) -> Array:
     sign = jnp.where(lower, -1.0, 1.0)
     c = jnp.where(lower, a + 1.0, a)
 
-    def fall(s):
+    def fall(s, x, c):
         return x * jnp.expm1(sign * s) - sign * c * s, sign * (x * jnp.exp(sign * s) - c)
 
-    length = reach(fall, quadratic_reach(sign * (x - c), x))
+    length = reach(fall, lambda x, c: quadratic_reach(sign * (x - c), x), x, c)
     e = lambda v: v[..., None]
     area = integral(lambda s: jnp.exp(e(sign * c) * s - e(x) * jnp.expm1(e(sign) * s)), length)
     # The branch not taken gets an argument of 1, so that it has no infinities to pass on.

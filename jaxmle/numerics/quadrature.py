@@ -28,16 +28,17 @@ def _rule(n: int) -> tuple[np.ndarray, np.ndarray]:
 NODES, WEIGHTS = _rule(32)
 
 
-def reach(fall: Callable[[Array], tuple[Array, Array]], start: Array) -> Array:
-    """Where -h(s) is about CUT; `fall(s)` returns -h(s) and -h'(s). A constant in differentiation.
+def reach(fall: Callable[..., tuple[Array, Array]], start: Callable[..., Array], *parameters: Array) -> Array:
+    """Where -h(s) is about CUT; `fall(s, *parameters)` returns -h(s) and -h'(s). A constant in differentiation.
 
     Newton's iteration for log(-h) against log s: exact for powers, and quick for exponential growth too.
     """
-    s = start
+    parameters = tuple(map(jax.lax.stop_gradient, parameters))  # here, so that nothing below is differentiated
+    s = start(*parameters)
     for _ in range(4):
-        value, slope = fall(s)
+        value, slope = fall(s, *parameters)
         s = s * jnp.exp(jnp.clip(value / (s * slope) * jnp.log(CUT / value), -3.0, 3.0))
-    return jax.lax.stop_gradient(s)
+    return s
 
 
 def quadratic_reach(slope: Array, curvature: Array) -> Array:
