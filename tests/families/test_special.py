@@ -58,17 +58,16 @@ def test_ordered_labels_keep_their_derivatives_in_the_tails(link):
     compiled = jax.jit(everything)
     orders = [tuple(int(i == j) for i in range(3)) for j in range(3)]
     orders += [tuple(a + b for a, b in zip(p, q)) for p in orders for q in orders]
-    locations = (0.2, 5.0, -30.0, 30.0) if link == "cloglog" else (0.2, 9.0, -30.0, 30.0)
-    for location in locations if link != "cloglog" else (0.2, 3.0, 30.0):
+    for location in (0.2, 3.0, 15.0) if link == "cloglog" else (0.2, 9.0, -15.0):
         for y in range(3):
 
             def exact(a, b, at, y=y):
                 ends = {0: F[link](a - at), 2: 1 - F[link](b - at)}
                 return mp.log(ends.get(y, F[link](b - at) - F[link](a - at)))
 
-            with mp.workdps(500):
+            with mp.workdps(250):
                 point = tuple(mp.mpf(v) for v in (-0.5, 1.5, location))
-                step = mp.mpf(10) ** -60
+                step = mp.mpf(10) ** -40
                 want = [float(exact(*point))] + [float(mp.diff(exact, point, o, h=step)) for o in orders]
             with runtime.x64():
                 got = np.asarray(compiled(jnp.array([-0.5, 1.5, location]), float(y)))
@@ -171,9 +170,7 @@ def test_the_order_of_categories_is_kept():
     frame = pandas.DataFrame({"y": pandas.Categorical(words[code], categories=words, ordered=True), "x": x})
     frame["g"] = np.array(["r", "s", "t"])[rng.integers(0, 3, 400)]
     found = fit(ordinal("y ~ x + g"), frame)
-    assert (
-        list(found.coef)[:3] == ["location[x]", "location[g[T.s]]", "location[g[T.t]]"] or "location[x]" in found.coef
-    )
+    assert "location[x]" in found.coef
     assert len(found.coef) == 5  # x, two levels of g, two cutpoints
     assert found.coef["location[x]"] == pytest.approx(1.0, abs=0.4)
     assert found.predict(frame[:3], what="prob").shape == (3, 3)
