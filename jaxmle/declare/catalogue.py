@@ -32,6 +32,7 @@ from .distributions.tweedie import Tweedie
 from .distributions.von_mises import VonMises
 from .distributions.weibull import LogLogistic, Weibull
 from .families import Family, family
+from .joint import dirichlet, multivariate_normal
 
 bernoulli = family(Bernoulli)
 beta = family(Beta)
@@ -63,7 +64,13 @@ tweedie = family(Tweedie)
 von_mises = family(VonMises)
 weibull = family(Weibull)
 
-OTHERS: dict[str, Any] = {"categorical": categorical, "conditional_logit": conditional_logit, "ordinal": ordinal}
+OTHERS: dict[str, Any] = {
+    "categorical": categorical,
+    "conditional_logit": conditional_logit,
+    "dirichlet": dirichlet,
+    "multivariate_normal": multivariate_normal,
+    "ordinal": ordinal,
+}
 """Families whose factories are functions of their own."""
 
 FAMILIES: dict[str, Any] = {name: made for name, made in list(globals().items()) if isinstance(made, Family)} | OTHERS

@@ -106,8 +106,13 @@ def _questions(
     """The functions of the row that make up the answer, and whether they are stacked as columns."""
     if callable(what):
         return [Question(hashable(what), {})], False
-    if isinstance(what, str) and what in model.params:
-        return [Question(Natural(what), {})], False
+    is_parameter = isinstance(what, str) and what in model.params
+    if is_parameter and (what not in STATEMENTS or conditional is None or (what == "prob" and value is None)):
+        shape = model.params[what].shape
+        size = int(np.prod(shape, dtype=int))
+        if not shape:
+            return [Question(Natural(what), {})], False
+        return [Question(Natural(what, vector=True), {INDEX: np.full(n, i)}) for i in range(size)], True
     if what not in STATEMENTS:
         known = (*STATEMENTS, *model.params)
         raise ModelError(
@@ -119,6 +124,9 @@ def _questions(
         several = [name for name in model.params if name.split(".")[0] == first.split(".")[0]]
         return [Question(Predictor(name), {}) for name in several], len(several) > 1
     conditional = conditional_of(model, f"predict(what={what!r})")
+    if what == "mean" and len(conditional.response) > 1:
+        each = range(len(conditional.response))
+        return [Question(Mean(conditional, vector=True), {INDEX: np.full(n, i)}) for i in each], True
     if what == "mean":
         return [Question(Mean(conditional), {})], False
     if what == "variance":
@@ -217,5 +225,5 @@ def simulate(model: Model, estimates: Estimates, table: Any, key: Any) -> np.nda
     levels = getattr(conditional, "levels", None)
     if levels is not None:
         return np.asarray(levels)[draws[0].astype(int)]
-    support = getattr(conditional.kind, "support", None)
+    support = conditional.support
     return draws[0].astype(np.int64) if support is not None and support.whole else draws[0]

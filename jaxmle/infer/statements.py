@@ -17,12 +17,14 @@ VALUE, INDEX, KEY = " value", " index", " key"
 
 @dataclass(frozen=True)
 class Mean:
-    """The expectation of the response."""
+    """The expectation of the response, or of its component `row[INDEX]`."""
 
     conditional: Conditional
+    vector: bool = False
 
     def __call__(self, p: Any, row: Any) -> Any:
-        return self.conditional.distribution(p, row).expectation()
+        mean = self.conditional.distribution(p, row).expectation()
+        return jnp.asarray(mean)[row[INDEX]] if self.vector else mean
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,13 @@ class Quantile:
 
 @dataclass(frozen=True)
 class Natural:
-    """A parameter on its natural scale."""
+    """A parameter on its natural scale, or its entry of number `row[INDEX]`."""
 
     name: str
+    vector: bool = False
 
     def __call__(self, p: Any, row: Any) -> Any:
-        return p[self.name]
+        return jnp.ravel(p[self.name])[row[INDEX]] if self.vector else p[self.name]
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,11 @@ def write(estimates: Estimates, path: str | Path, model: Model | None = None) ->
 
 
 def read(path: str | Path) -> tuple[Estimates, Model | None]:
-    """The estimates that `write` wrote, and the model if it could; raises `DataError` if the file is none of ours, or of a later format."""
+    """The estimates that `write` wrote, and the model if it could.
+
+    Raises:
+        DataError: if the file is none of ours, or of a later format.
+    """
     if Path(path).is_dir():
         raise DataError(f"{path} is a directory: name a file in it.")
     try:

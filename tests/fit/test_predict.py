@@ -125,3 +125,37 @@ def test_what_cannot_be_answered_is_said(poisson, data, tmp_path):
     plain.save(tmp_path / "plain")
     with pytest.raises(jm.ModelError, match="model"):
         jm.load(tmp_path / "plain").predict(NEW)
+
+
+def test_the_mean_of_a_composition_is_the_expectation_and_not_the_parameter_of_that_name():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=500)
+    y = np.where(rng.uniform(size=500) < 0.3, 0, rng.negative_binomial(2, 2 / (2 + np.exp(1 + 0.3 * x))))
+    fit = jm.fit(jm.zero_inflated(jm.negative_binomial("y ~ x")), {"x": x, "y": y})
+    at = {"x": [0.0, 1.0]}
+    inner = np.exp(fit.coef["mean[Intercept]"] + fit.coef["mean[x]"] * np.array([0.0, 1.0]))
+    np.testing.assert_allclose(fit.predict(at), (1 - fit.coef["zero"]) * inner)
+    np.testing.assert_allclose(fit.predict(at, what=lambda p, row: p["mean"]), inner)
+    chance = fit.predict(at, what="prob", value=0)
+    r = 1 / fit.coef["dispersion"]
+    np.testing.assert_allclose(chance, fit.coef["zero"] + (1 - fit.coef["zero"]) * (r / (r + inner)) ** r)
+    assert fit.simulate(0).dtype.kind == "i"
+
+
+def test_several_classes_and_several_responses():
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=300)
+    data = {"x": x, "k": rng.choice(["lo", "mid", "hi"], 300), "a": rng.normal(size=300), "b": x}
+    fit = jm.fit(jm.categorical("k ~ x"), data)
+    estimate, error = fit.predict({"x": [0.5]}, what="prob", se=True)
+    eta = np.array(
+        [0.0] + [fit.coef[f"logits.{k}[Intercept]"] + 0.5 * fit.coef[f"logits.{k}[x]"] for k in ("lo", "mid")]
+    )
+    np.testing.assert_allclose(estimate[0], np.exp(eta) / np.exp(eta).sum())
+    assert (error > 0).all()
+    assert fit.predict({"x": [0.5]}, what="label")[0] == ["hi", "lo", "mid"][estimate[0].argmax()]
+    fit = jm.fit(jm.multivariate_normal(["a", "b"], mean="~ x"), {**data, "b": x + rng.normal(size=300)})
+    mean = fit.predict({"x": [0.5, 1.0]})
+    slope = fit.coef["mean[Intercept,1]"] + fit.coef["mean[x,1]"] * np.array([0.5, 1.0])
+    np.testing.assert_allclose(mean[:, 1], slope)
+    assert fit.simulate(0).shape == (300, 2)
