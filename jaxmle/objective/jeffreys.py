@@ -1,8 +1,8 @@
 """Firth's penalised likelihood: ½ log det I(u) is added to the log-likelihood, Jeffreys' prior as a penalty.
 
 Its derivatives are exact: with M = I⁻¹ held, ∂_r log det I = tr(M ∂_r I) is the derivative of a sum over rows, in which
-M becomes a leverage for each pair of predictors; the Hessian is the forward derivative of that gradient. I is the
-expected information where the family has one, and the observed one elsewhere. The prior is that of the coefficients
+M becomes a leverage for each pair of predictors. I is the expected information where the family has one, and the
+observed one elsewhere. The prior is that of the coefficients
 and, for constant parameters, of the scale they are searched on (the logarithm of a positive one): a constant and a
 formula "~ 1" are thus the same.
 
@@ -30,7 +30,6 @@ from .passes import (
     _columns,
     _columns_of,
     _matrix_parts,
-    _nll,
     _order,
     _owners,
     _push,
@@ -42,6 +41,9 @@ from .rows import Program, log_densities, split, stacked_predictors
 
 FIRTH = "firth"
 """What this penalty is called."""
+
+STEP = 1e-4
+"""Half the length of a central difference of the gradient, in `z`."""
 
 TRUTH = " truth"
 """A column of distributions: those of which an expectation is taken."""
@@ -82,28 +84,27 @@ def _has_expected(program: Program) -> bool:
 
 
 def _per_row(program: Program, constants: Any, chunk: dict) -> Callable[..., Any]:
-    """The negative log-density whose Hessian in (η, d) is a row's information: `f(at)(η, d)`, `at` the true (η, d)."""
+    """What a row's information is the Hessian of in (η, d), weighted (rows,): `f(at)(η, d)`, `at` the true (η, d)."""
+    weights = chunk["weights"]
     if not _has_expected(program):
-        return lambda at: _nll(program, constants, chunk)
+        return lambda at: lambda eta, dense: -weights * log_densities(program, eta, dense, constants, chunk)
     conditional = _density(program)
     expected = replace(program, log_density=_Expected(conditional))
 
     def under(at: Any) -> Any:
         truth = log_densities(replace(program, log_density=_Truth(conditional)), *at, constants, chunk, of=lambda x: x)
         columns = {name: chunk["columns"][name] for name in chunk["columns"]} | {TRUTH: truth}
-        return _nll(expected, constants, chunk | {"columns": columns})
+        seen = chunk | {"columns": columns}
+        return lambda eta, dense: -weights * log_densities(expected, eta, dense, constants, seen)
 
     return under
 
 
-def _blocks(program: Program, constants: Any, chunk: dict, eta: jax.Array, dense: jax.Array) -> tuple:
-    """Each row's information in (η, d), as `_push` gives it; differentiable in both as the truth moves with them."""
-    return _push(program, jax.grad(_per_row(program, constants, chunk)((eta, dense)), (0, 1)), eta, dense)
-
-
 def _information_chunk(program: Program, u: jax.Array, constants: Any, chunk: dict) -> dict:
     eta, dense = stacked_predictors(program, u, chunk), split(program, u)
-    return _matrix_parts(program, chunk, *_blocks(program, constants, chunk, eta, dense))
+    terms = _per_row(program, constants, chunk)((eta, dense))
+    gradient = jax.grad(lambda *x: jnp.sum(terms(*x)), (0, 1))
+    return _matrix_parts(program, chunk, *_push(program, gradient, eta, dense))
 
 
 def _trace_chunk(program: Program, at: tuple[jax.Array, jax.Array], constants: Any, chunk: dict) -> jax.Array:
@@ -121,18 +122,36 @@ def _trace_chunk(program: Program, at: tuple[jax.Array, jax.Array], constants: A
     across = [m[:n_dense, parts[j]] @ rows[j] for j in range(k)]
     cross = jnp.stack(across, axis=1) if k else jnp.zeros((n_dense, 0, len(one)))
 
-    def trace(eta: jax.Array, dense: jax.Array) -> jax.Array:
-        h_eta, h_dense = _blocks(program, constants, chunk, eta, dense)
-        return jnp.sum(h_eta[:k] * leverage) + 2 * jnp.sum(h_eta[k:] * cross) + jnp.sum(h_dense[k:] * own)
+    size = k + n_dense
+    pairs = [(i, j) for i in range(size) for j in range(i, size)]
+    first, second = (jnp.array([pair[side] for pair in pairs], int) for side in (0, 1))
+    whole = jnp.concatenate(
+        [
+            jnp.concatenate([leverage, jnp.moveaxis(cross, 0, 1)], axis=1),
+            jnp.concatenate([cross, jnp.broadcast_to(own[..., None], (n_dense, n_dense, len(one)))], axis=1),
+        ]
+    )
+    share = whole[first, second] * jnp.where(first == second, 1.0, 2.0)[:, None]
 
-    return _stacked(program, chunk, *jax.grad(trace, (0, 1))(eta, dense))
+    def along(i: jax.Array, f: Any, x: Any) -> jax.Array:
+        t_eta = jnp.broadcast_to((jnp.arange(k) == i).astype(eta.dtype)[:, None], eta.shape)
+        return jax.jvp(f, x, (t_eta, (jnp.arange(n_dense) + k == i).astype(dense.dtype)))[1]
+
+    def trace(eta: jax.Array, dense: jax.Array) -> jax.Array:
+        """tr(M I) row by row: forward derivatives alone, whose programs stay small as their order grows."""
+        terms = _per_row(program, constants, chunk)((eta, dense))
+        twice = lambda n: along(second[n], lambda *x: along(first[n], terms, x), (eta, dense))
+        return jnp.sum(_columns(twice, len(pairs)) * share, axis=0)
+
+    slopes = _columns(lambda i: along(i, trace, (eta, dense)), size)
+    return _stacked(program, chunk, slopes[:k], slopes[k:].sum(axis=-1))
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def half_log_det(
     program: Program, placement: Placement, needs: str, u: jax.Array, free: jax.Array, constants: Any, parts: tuple
 ) -> tuple:
-    """½ log det of the information about the entries `free` of `u`, its gradient, its Hessian, and the information.
+    """½ log det of the information about the entries `free` of `u`, its gradient, the information, and the Hessian.
 
     NaN where the information is not positive definite.
     """
@@ -143,12 +162,12 @@ def half_log_det(
         sums = [_assemble(program, _sum_chunks(program, placement, body, u, constants, data)) for data in parts]
         return sum(sums[1:], sums[0])
 
-    def with_inverse(u: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def with_inverse(u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         matrix = information(u)[free][:, free]
         size = jnp.sqrt(jnp.diag(matrix))
         factor = jnp.linalg.cholesky(matrix / size / size[:, None])
         inverse = jax.scipy.linalg.cho_solve((factor, True), jnp.eye(len(free))) / size / size[:, None]
-        return jnp.sum(jnp.log(jnp.diag(factor))) + jnp.sum(jnp.log(size)), inverse
+        return jnp.sum(jnp.log(jnp.diag(factor))) + jnp.sum(jnp.log(size)), inverse, matrix
 
     def gradient(u: jax.Array, inverse: jax.Array) -> jax.Array:
         n = len(program.layout.dense_index) if program.structured else program.layout.size
@@ -159,16 +178,16 @@ def half_log_det(
         sums = [_sum_chunks(program, placement, body, (u, m), constants, data) for data in parts]
         return 0.5 * sum(sums[1:], sums[0])[order][free]
 
-    value, inverse = with_inverse(u)
+    value, inverse, matrix = with_inverse(u)
     if needs == "value":
         return (value,)
     slope = gradient(u, inverse)
     if needs == "gradient":
-        return value, slope
+        return value, slope, matrix
     whole = lambda v: gradient(v, with_inverse(v)[1])
     basis = lambda i: (jnp.arange(u.shape[0]) == free[i]).astype(u.dtype)
     hessian = _columns(lambda i: jax.jvp(whole, (u,), (basis(i),))[1], free.shape[0])
-    return value, slope, hessian, information(u)[free][:, free]
+    return value, slope, matrix, hessian
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,13 +210,13 @@ class FirthObjective(Objective):
         base = super().evaluate(z, needs, penalised)
         if not penalised:
             return base
-        less = self._half_log_det(z, needs if needs in ("value", "gradient", "hessian") else "gradient")
+        less = self._half_log_det(z, "value" if needs == "value" else "gradient")
         value = float(base.value - less[0])
         value = value if np.isfinite(value) else np.inf
         gradient = None if needs == "value" else base.gradient - less[1] * self.scale
         matrix = base.matrix
         if needs == "hessian":
-            bend = less[2] * np.outer(self.scale, self.scale)
+            bend = self._bend(z)
             matrix = matrix - 0.5 * (bend + bend.T)
         return Evaluation(value, gradient, matrix)
 
@@ -216,7 +235,22 @@ class FirthObjective(Objective):
 
     def information(self, z: np.ndarray, hessian: np.ndarray | None) -> np.ndarray | None:
         """I at `z`: its inverse is the covariance of the penalised estimates (Heinze and Schemper, 2002)."""
-        return self._half_log_det(z, "hessian")[3] * np.outer(self.scale, self.scale)
+        return self._half_log_det(z, "gradient")[2] * np.outer(self.scale, self.scale)
+
+    def _bend(self, z: np.ndarray) -> np.ndarray:
+        """The Hessian of ½ log det I in `z`.
+
+        Exact for expected information. For an observed one it would take four derivatives of the log-density, whose
+        programs are long for many families: it is taken from central differences of the exact gradient.
+        """
+        if _has_expected(self.likelihood):
+            return self._half_log_det(z, "hessian")[3] * np.outer(self.scale, self.scale)
+        out = np.empty((self.size, self.size))
+        for i, e in enumerate(np.eye(self.size)):
+            high, low = (z + sign * STEP * max(1.0, abs(z[i])) * e for sign in (1.0, -1.0))
+            rise = self._half_log_det(high, "gradient")[1] - self._half_log_det(low, "gradient")[1]
+            out[i] = rise * self.scale / (high[i] - low[i])
+        return out
 
     def _half_log_det(self, z: np.ndarray, needs: str) -> tuple:
         data = tuple(part.data for part in self.parts)
