@@ -98,6 +98,7 @@ def _mills_fall(a: Any, b: Any) -> Any:
     close = b - a < jnp.maximum(1.0, 0.5 * a)
     low, high = jnp.where(close, a, 0.0), jnp.where(close, b, 1.0)
     half, middle = 0.5 * (high - low), 0.5 * (high + low)
-    near = half * sum(w * _mills_slope(middle + half * t) for t, w in zip(_NODES.tolist(), _WEIGHTS.tolist()))
+    t = middle[..., None] + half[..., None] * jnp.asarray(_NODES, middle.dtype)
+    near = half * jnp.sum(jnp.asarray(_WEIGHTS, middle.dtype) * _mills_slope(t), axis=-1)
     low, high = jnp.where(close, 0.0, a), jnp.where(close, 1.0, b)
     return jnp.where(close, near, 1 / inverse_mills(-low) - 1 / inverse_mills(-high))
