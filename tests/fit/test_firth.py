@@ -151,7 +151,9 @@ def test_multinomial(data):
 
 
 @pytest.mark.parametrize(
-    "model", [F["negative_binomial"]("count ~ x"), F["bernoulli"]("y ~ x", link="probit")], ids=str
+    "model",
+    [F["negative_binomial"]("count ~ x"), F["bernoulli"]("y ~ x", link="probit")],
+    ids=["negative_binomial", "probit"],
 )
 def test_derivatives_are_those_of_the_value(data, model):
     """Observed information (negative binomial) and expected information of a link that is not canonical."""
