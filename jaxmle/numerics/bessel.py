@@ -20,8 +20,6 @@ from .quadrature import CUT, integral
 SMALL = 8.0
 """Up to here the power series, 28 terms: the next is 1e-22 of the sum."""
 TERMS = 28
-LARGE = 1e300
-"""Infinity is replaced by this where it would meet a zero."""
 
 
 def _cut(k: Array) -> Array:
@@ -58,7 +56,8 @@ def _less_one(q: Array, order: int) -> Array:
 def _split(k: Array) -> tuple[Array, Array, Array]:
     """Whether |k| is small; k made small, and |k| made large, where they are not."""
     small = jnp.abs(k) < SMALL
-    return small, jnp.where(small, k, 0.0), jnp.where(small, SMALL, jnp.minimum(jnp.abs(k), LARGE))
+    largest = jnp.finfo(k.dtype).max  # in place of infinity, which would meet a zero
+    return small, jnp.where(small, k, 0.0), jnp.where(small, SMALL, jnp.minimum(jnp.abs(k), largest))
 
 
 @jax.custom_jvp

@@ -26,12 +26,16 @@ from .polygammas import HALF_LOG_2PI
 from .student_t import NORMAL, log_student_t_sf
 
 STEPS = 100
-EDGE = 708.0
-"""exp(EDGE) is still a number."""
+
+
+def _edge(x: Array) -> float:
+    """exp of this, and of minus this, are still numbers."""
+    return -math.log(float(jnp.finfo(x.dtype).tiny)) - 0.5
 
 
 def _newton(gap: Callable[[Array], tuple[Array, Array]], start: Array) -> Array:
     """The root of the concave function whose value and slope `gap` returns, elementwise."""
+    edge = _edge(start)
     tolerance = 4.0 * jnp.finfo(start.dtype).eps
 
     def unfinished(state):
@@ -41,7 +45,7 @@ def _newton(gap: Callable[[Array], tuple[Array, Array]], start: Array) -> Array:
     def body(state):
         u, _, n = state
         value, slope = gap(u)
-        new = jnp.clip(u - value / slope, -EDGE, EDGE)
+        new = jnp.clip(u - value / slope, -edge, edge)
         return new, new - u, n + 1
 
     return jax.lax.while_loop(unfinished, body, (start, jnp.ones_like(start), 0))[0]
@@ -100,7 +104,7 @@ def _gammaincinv(a: Array, p: Array) -> Array:
         slope = jnp.exp(gamma.log_lead(a, x) + jnp.log(a) - value)
         return value - target, jnp.where(lower, slope, -slope)
 
-    return jnp.exp(_newton(gap, jnp.clip(start, -EDGE, EDGE)))
+    return jnp.exp(_newton(gap, jnp.clip(start, -_edge(a), _edge(a))))
 
 
 @_gammaincinv.defjvp

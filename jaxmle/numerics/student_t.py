@@ -19,7 +19,6 @@ from .gammas import betaln
 from .incomplete_beta import is_lower, log_lead, log_series
 from .logs import log1mexp
 
-FAR = 1e70
 NORMAL = 1e20
 
 
@@ -67,11 +66,12 @@ def _log_sf(t: Array, df: Array) -> Array:
 
 
 def _log_sf_far(t: Array, df: Array) -> Array:
-    """log P(T > t) for every finite t: beyond FAR a power of t, as its square would leave the range."""
+    """log P(T > t) for every finite t: far out a power of t, as its square would leave the range."""
+    far = jnp.finfo(t.dtype).max ** 0.2
     size = jnp.abs(t)
-    beyond = size > FAR
-    near = _log_sf(jnp.where(beyond, jnp.sign(t) * FAR, t), df)
-    extra = df * (jnp.log(jnp.where(beyond, size, FAR)) - math.log(FAR))
+    beyond = size > far
+    near = _log_sf(jnp.where(beyond, jnp.sign(t) * far, t), df)
+    extra = df * (jnp.log(jnp.where(beyond, size, far)) - jnp.log(far))
     return jnp.where(beyond, jnp.where(t > 0, near - extra, near), near)
 
 
