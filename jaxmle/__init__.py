@@ -43,6 +43,7 @@ from .declare.combinators.inflated import hurdle, zero_inflated, zero_one_inflat
 from .declare.combinators.mixture import mixture
 from .declare.combinators.truncated import truncated
 from .declare.distributions.base import Distribution, Known
+from .declare.distributions.supports import Support
 from .declare.distributions.wrapped import wrap
 from .declare.domains import Interval, Positive, Real, UnitInterval
 from .declare.families import family
@@ -93,6 +94,7 @@ __all__ = [
     "Real",
     "Ridge",
     "Simplex",
+    "Support",
     "Tree",
     "UnitInterval",
     "bernoulli",

@@ -127,6 +127,7 @@ def as_json(result: Fit, arguments: argparse.Namespace) -> dict[str, Any]:
     """Everything that the summary says, as plain JSON; what is not a finite number is null."""
     kind, cluster = arguments.covariance, arguments.cluster
     covariance = result.covariance(kind, cluster)
+    named = result.without_data().estimates.covariance_kind if kind == "default" else kind
     intervals = result.confint(arguments.level) if kind == "default" and cluster is None else None
     errors = dict(zip(result.coef, np.sqrt(np.diag(covariance))))
     return {
@@ -142,7 +143,7 @@ def as_json(result: Fit, arguments: argparse.Namespace) -> dict[str, Any]:
         "bic": _finite(result.bic),
         "solver": result.estimates.solver,
         "n_steps": result.n_steps,
-        "covariance": kind if cluster is None else f"{kind}, by {cluster}",
+        "covariance": named if cluster is None else f"{named}, by {cluster}",
         "level": arguments.level,
         "coefficients": [
             {"term": name, "estimate": _finite(value), "std_error": _finite(errors[name])}

@@ -97,7 +97,10 @@ def fit(
         DataError: for data that cannot be used.
     """
     if not isinstance(model, Model):
-        raise ModelError(f"fit takes a jm.Model; got {type(model).__name__}. Wrap the density: jm.Model(f, params).")
+        how = "Call it with a formula" if callable(model) else "Name a family, or wrap a density"
+        raise ModelError(
+            f"fit takes a jm.Model; got {type(model).__name__}. {how}: jm.poisson('y ~ x'), or jm.Model(f, params)."
+        )
     if callback is not None and not callable(callback):
         raise ModelError(f"callback must be a function of one Progress; got {callback!r}.")
     if isinstance(penalty, ElasticNet) and penalty.strength is None:

@@ -49,6 +49,7 @@ def test_fit_prints_what_python_prints(folder, data, capsys):
     assert shown.err == ""
     answer = json.loads(out.read_text())
     assert answer["converged"] is True
+    assert answer["covariance"] == "observed"
     assert answer["log_likelihood"] == pytest.approx(fit.log_likelihood)
     assert {c["term"]: c["estimate"] for c in answer["coefficients"]} == pytest.approx(dict(fit.coef))
     low, high = fit.confint()["rate[age]"]
