@@ -1,56 +1,11 @@
-"""The cases: simulated data, and one neutral NumPy objective by which every tool's answer is judged.
-
-The parameters of a case are one vector: the p coefficients of the design (the first is the constant term), then the
-extra parameters on their natural scale, in the order of `extras`.
-"""
+"""The cases: densities written by the user (row D), the first fit of a session (F), and dense GLMs (A, B, C)."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import ClassVar
-
 import numpy as np
 
-Data = dict[str, np.ndarray]
-
-
-class Case(ABC):
-    """A density with a linear predictor: how to simulate from it, and its negative log-likelihood."""
-
-    name: ClassVar[str]
-    row: ClassVar[str]
-    extras: ClassVar[dict[str, float]]
-    """The names of the extra parameters, with the values that the data are simulated at."""
-    peers: ClassVar[tuple[str, ...]] = ("jaxmle", "statsmodels", "scipy", "tmb")
-    size: ClassVar[tuple[int, int]] = (100_000, 20)
-    quick_size: ClassVar[tuple[int, int]] = (5_000, 5)
-    fresh_only: ClassVar[bool] = False
-    """Whether only the first fit in a fresh process is of interest."""
-
-    def simulate(self, n: int, p: int, seed: int = 0) -> Data:
-        """The data: `X` (n, p), whose first column is 1, `y` (n,) and what else the case needs."""
-        rng = np.random.default_rng([seed, n, p])
-        X = np.column_stack([np.ones(n), rng.normal(size=(n, p - 1))])
-        beta = np.concatenate([[0.5], rng.normal(size=p - 1) / (2 * np.sqrt(p))])
-        return {"X": X} | self.respond(rng, X @ beta)
-
-    @abstractmethod
-    def respond(self, rng: np.random.Generator, eta: np.ndarray) -> Data:
-        """The response, given the linear predictor."""
-
-    @abstractmethod
-    def start(self, data: Data) -> np.ndarray:
-        """A cheap, sound start, for tools that have none of their own."""
-
-    @abstractmethod
-    def terms(self, theta: np.ndarray, data: Data) -> np.ndarray:
-        """The log-density of each row."""
-
-    def nll(self, theta: np.ndarray, data: Data) -> float:
-        """The negative log-likelihood, every constant included; infinite outside the support."""
-        with np.errstate(all="ignore"):
-            total = -float(np.sum(self.terms(theta, data)))
-        return total if np.isfinite(total) else float("inf")
+from .case import Case
+from .glms import GLMS
 
 
 def least_squares(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -165,4 +120,4 @@ class Logistic(Case):
         return data["y"] * eta - np.logaddexp(0, eta)
 
 
-CASES: dict[str, Case] = {c.name: c() for c in (NegativeBinomial, Weibull, StudentT, GEV, Logistic)}
+CASES: dict[str, Case] = GLMS | {c.name: c() for c in (NegativeBinomial, Weibull, StudentT, GEV, Logistic)}

@@ -22,7 +22,7 @@ def cpu_model() -> str:
 def machine(threads: int) -> dict[str, Any]:
     """Cores, processor, load and versions."""
     versions = {"python": platform.python_version(), "TMB": tmb_version() or "not installed"}
-    for name in ("jaxmle", "jax", "jaxlib", "numpy", "scipy", "statsmodels"):
+    for name in ("jaxmle", "jax", "jaxlib", "numpy", "scipy", "statsmodels", "scikit-learn", "glum"):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .cases import Case, Data
+from .case import Case, Data
 from .run import Outcome
 
 TOLERANCE = 1e-6
 """Per row: two negative log-likelihoods nearer than this times n are equal."""
 
 HEADER = (
-    "row", "case", "n×p", "tool", "standard errors", "−log L (neutral)", "gap to best", "verdict", "C++ compile s",
+    "row", "case", "n×p", "tool", "standard errors", "tolerance", "−log L (neutral)", "gap to best", "verdict", "C++ compile s",
     "fresh process s", "first fit s", "fresh, cached s", "first fit, cached s", "warm s", "peak MB",
     "jaxmle × faster, fresh", "jaxmle × faster, warm",
 )  # fmt: skip
@@ -51,9 +51,9 @@ def judge(case: Case, data: Data, outcomes: list[Outcome]) -> list[Row]:
     """One row per outcome: equal or not by the neutral objective; speed is claimed only between equals.
 
     A tool is equal if the neutral negative log-likelihood at its answer is within 1e-6·n of the best, and the number
-    that it reports itself is within 1e-6·n of the neutral one (so that all tools maximise the same function).
+    that it reports itself, if it reports one, is within 1e-6·n of the neutral one (so that all maximise the same function).
     """
-    n, p = data["X"].shape
+    n, p = case.shape(data)
     rows = [Row(case.row, case.name, n, p, outcome) for outcome in outcomes]
     for row in rows:
         if row.outcome.theta:
@@ -67,7 +67,7 @@ def judge(case: Case, data: Data, outcomes: list[Outcome]) -> list[Row]:
         row.gap = row.nll - best
         if not row.gap <= TOLERANCE * n:
             row.verdict = f"NOT EQUAL: {row.gap:.3g} worse than the best"
-        elif own is None or not abs(own - row.nll) <= TOLERANCE * n:
+        elif own is not None and not abs(own - row.nll) <= TOLERANCE * n:
             row.verdict = f"OTHER OBJECTIVE: it reports {own!r}"
         else:
             row.verdict = "equal"
@@ -109,6 +109,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.n:,}×{row.p}",
         o.tool,
         errors,
+        "—" if not o.theta else "default" if o.tolerance is None else f"{o.tolerance:.0e}",
         "—" if row.nll is None else f"{row.nll:.4f}",
         "—" if row.gap is None else f"{row.gap:.1e}",
         verdict.replace("|", "/"),

@@ -29,8 +29,10 @@ class Outcome:
 
     tool: str
     status: str = "ok"
-    """`ok`, `timeout`, `not installed` or `failed: …`."""
+    """`ok`, `timeout`, `not installed: …` or `failed: …`."""
     description: str = ""
+    tolerance: float | None = None
+    """The loosest of the tool's tolerances that reaches the optimum; None: its default."""
     compile: float | None = None
     """A C++ compile before everything."""
     fresh: float | None = None
@@ -51,10 +53,35 @@ class Outcome:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-def measure(tool: str, case_name: str, data: Path, folder: Path, threads: int, limit: float, repeats: int) -> Outcome:
-    """Run one tool on one case within `limit` seconds."""
+def measure(
+    tool: str,
+    case_name: str,
+    data: Path,
+    folder: Path,
+    threads: int,
+    limit: float,
+    repeats: int,
+    target: float | None = None,
+) -> Outcome:
+    """Run one tool on one case within `limit` seconds, and as many before them to find its tolerance if `target` is given.
+
+    Arguments:
+        tool: a name of `PEERS`.
+        case_name: a name of `CASES`.
+        data: the file of the data.
+        folder: for files of this run.
+        threads: cores of the tool.
+        limit: seconds.
+        repeats: fits in the process, the first included.
+        target: the neutral negative log-likelihood that the tool is to reach at its loosest tolerance; None: defaults.
+    """
     outcome = Outcome(tool)
     spec = dict(tool=tool, case=case_name, data=str(data), folder=str(folder), threads=threads, repeats=repeats)
+    if target is not None:
+        spec["tolerance"] = _loosest(spec | {"target": target}, outcome, time.time() + limit)
+        if outcome.status != "ok":
+            outcome.status += " (while its tolerance was looked for)"
+            return outcome
     deadline = time.time() + limit
     for line in _process(spec | {"budget": min(20.0, limit / 4)}, outcome, deadline):
         _record(outcome, line)
@@ -72,6 +99,13 @@ def measure(tool: str, case_name: str, data: Path, folder: Path, threads: int, l
         if again.status != "ok":
             outcome.status = f"with a filled cache: {again.status}"
     return outcome
+
+
+def _loosest(spec: dict[str, Any], outcome: Outcome, deadline: float) -> float | None:
+    """The loosest tolerance that reaches the target, or the tightest that there is; found in a process of its own."""
+    lines = list(_process(spec, outcome, deadline))
+    outcome.notes["tolerances_tried"] = lines
+    return lines[-1]["tolerance"] if lines else None
 
 
 def _record(outcome: Outcome, line: dict[str, Any]) -> None:
@@ -92,7 +126,8 @@ def _process(spec: dict[str, Any], outcome: Outcome, deadline: float) -> Iterato
     out, spec_file = folder / f"{spec['tool']}.jsonl", folder / f"{spec['tool']}.json"
     out.unlink(missing_ok=True)
     env = os.environ | {name: str(spec["threads"]) for name in THREAD_VARIABLES}
-    env |= {"JAXMLE_CACHE_DIR": str(folder / "jaxmle-cache"), "JAX_PLATFORMS": "cpu", "PYTHONUNBUFFERED": "1"}
+    cache = "tolerance-cache" if "target" in spec else "jaxmle-cache"  # the timed process finds its cache empty
+    env |= {"JAXMLE_CACHE_DIR": str(folder / cache), "JAX_PLATFORMS": "cpu", "PYTHONUNBUFFERED": "1"}
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [env.get("PYTHONPATH")])])
     spec_file.write_text(json.dumps(spec | {"out": str(out), "spawned": time.time()}))
     process = subprocess.Popen(
@@ -127,23 +162,31 @@ def worker(spec: dict[str, Any]) -> None:
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))[: spec["threads"]]
         os.sched_setaffinity(0, cores)
-    import importlib
-
     import numpy as np
 
     from .cases import CASES
+    from .peers import adapt
 
     with np.load(spec["data"]) as file:
         data = dict(file)
     case = CASES[spec["case"]]
-    module = importlib.import_module(f".peers.{spec['tool']}_", __package__)
-    adapter = module.Adapter(case, data, spec["threads"], spec["folder"])
+    adapter = adapt(spec["tool"], case, data, spec["threads"], spec["folder"])
     with open(spec["out"], "a") as out:
 
         def say(**known: Any) -> None:
             print(json.dumps(known), file=out, flush=True)
 
-        say(description=adapter.description)
+        if "target" in spec:
+            for tolerance in getattr(adapter, "tolerances", ()):
+                adapter.tolerance = tolerance
+                gap = case.nll(np.asarray(adapter.fit().theta, float), data) - spec["target"]
+                say(tolerance=tolerance, gap=gap)
+                if gap <= 0:
+                    break
+            return
+        if spec.get("tolerance") is not None:
+            adapter.tolerance = spec["tolerance"]
+        say(description=adapter.description, tolerance=spec.get("tolerance"))
         if hasattr(adapter, "compile"):
             say(compile=adapter.compile())
         fits = adapter.fits(spec["budget"], spec["repeats"]) if hasattr(adapter, "fits") else _fits(adapter, spec)
@@ -153,7 +196,7 @@ def worker(spec: dict[str, Any]) -> None:
             say(
                 seconds=seconds,
                 theta=np.asarray(answer.theta, float).tolist(),
-                own_nll=float(answer.own_nll),
+                own_nll=None if answer.own_nll is None else float(answer.own_nll),
                 std_errors=None if answer.std_errors is None else np.asarray(answer.std_errors, float).tolist(),
                 converged=answer.proved,
                 notes=answer.notes,

@@ -1,4 +1,4 @@
-"""jaxmle: each density as a user would write it, without derivatives or start values."""
+"""jaxmle: families where the case is a GLM; else the density as a user would write it, without derivatives or starts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import jaxmle as jm
 from jaxmle.numerics import gammaln, log_factorial, log_gamma_ratio, log_sigmoid
 
+from ..glms import GLM
 from . import Answer
 
 
@@ -47,15 +48,30 @@ MODELS = {
 }
 
 
-class Adapter:
-    description = "jm.fit, custom density, default solver and start, observed-information standard errors"
+def glm(kind: str) -> jm.Model:
+    predictor = jm.Linear([1, "X"])
+    if kind == "logistic":
+        return jm.bernoulli("y", prob=predictor)
+    return jm.poisson("y", rate=predictor) if kind == "poisson" else jm.gamma("y", mean=predictor)
 
+
+class Adapter:
     def __init__(self, case, data, threads, folder):
-        density, params = MODELS[case.name]
-        self.model, self.data, self.p = jm.Model(density, params), data, data["X"].shape[1]
+        self.case, self.data, self.p = case, data, case.shape(data)[1]
+        self.model = glm(case.kind) if isinstance(case, GLM) else jm.Model(*MODELS[case.name])
+        if isinstance(case, GLM):
+            self.tolerances = (0.1, 1e-2, 1e-3, 1e-5, 1e-9)
+        self.tolerance: float | None = None
+
+    @property
+    def description(self) -> str:
+        model = "family" if isinstance(self.case, GLM) else "custom density"
+        return f"jm.fit, {model}, default solver and start, observed-information standard errors"
 
     def fit(self) -> Answer:
-        fit = jm.fit(self.model, self.data, progress=False)
+        fit = jm.fit(self.model, self.data, tol=self.tolerance, progress=False)
         std_errors = np.array(list(fit.std_errors.values())[: self.p])
         theta = np.concatenate([np.atleast_1d(value) for value in fit.params.values()])
+        if isinstance(self.case, GLM):
+            theta = theta[: self.p]  # the dispersion is profiled out of the neutral objective
         return Answer(theta, -fit.log_likelihood, std_errors, fit.converged, dict(fit.seconds) | {"solver": fit.solver})

@@ -1,4 +1,7 @@
-"""statsmodels: its own model where it has one, otherwise a `GenericLikelihoodModel`, whose derivatives are numerical."""
+"""statsmodels: its own model where it has one, otherwise a `GenericLikelihoodModel`, whose derivatives are numerical.
+
+For GLMs there are two ways: the discrete models (`Logit`, `Poisson`, by Newton), and `GLM` (iterated least squares).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import warnings
 
 import numpy as np
 
+from ..glms import GLM
 from . import Answer
 
 MODELS = {
@@ -38,7 +42,49 @@ def likelihood_model(GenericLikelihoodModel, case, data):
     return model, start, natural
 
 
+class GLMAdapter:
+    """`GLM` with the log or logit link, or `Logit` and `Poisson`; the constant is put beside X before any clock runs."""
+
+    def __init__(self, case, data, way):
+        self.kind, self.way, self.tolerance = case.kind, way, 1e-8
+        # change of the deviance from one step to the next; change of the coefficients
+        self.tolerances = (1e4, 1e3, 100.0, 10.0, 1.0, 1e-2, 1e-8) if way else (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8)
+        self.y, self.X = data["y"], np.column_stack([np.ones(len(data["y"])), data["X"]])
+        if way:
+            self.model = importlib.import_module("statsmodels.genmod.generalized_linear_model").GLM
+            self.families = importlib.import_module("statsmodels.genmod.families")
+        else:
+            name = {"logistic": "Logit", "poisson": "Poisson"}[self.kind]
+            self.model = getattr(importlib.import_module("statsmodels.discrete.discrete_model"), name)
+
+    @property
+    def description(self):
+        if self.way:
+            return "GLM, iterated least squares; standard errors from the expected information"
+        return f"discrete {self.model.__name__}, Newton; standard errors"
+
+    def fit(self) -> Answer:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            if self.way:
+                families = self.families
+                made = {"logistic": families.Binomial, "poisson": families.Poisson}.get(self.kind)
+                family = families.Gamma(families.links.Log()) if made is None else made()
+                result = self.model(self.y, self.X, family=family).fit(tol=self.tolerance)
+                converged = bool(result.converged)
+            else:
+                result = self.model(self.y, self.X).fit(disp=False, tol=self.tolerance)
+                converged = bool(result.mle_retvals["converged"])
+            std_errors = np.asarray(result.bse)
+            # its log-likelihood of the gamma has Pearson's dispersion, not the maximum likelihood one
+            own = None if self.kind == "gamma" else -float(result.llf)
+        return Answer(np.asarray(result.params), own, std_errors, converged)
+
+
 class Adapter:
+    def __new__(cls, case, data, threads, folder, way=""):
+        return GLMAdapter(case, data, way) if isinstance(case, GLM) else super().__new__(cls)
+
     def __init__(self, case, data, threads, folder):
         self.case, self.data, self.p = case, data, data["X"].shape[1]
         module, name = MODELS.get(case.name, ("base.model", "GenericLikelihoodModel"))
