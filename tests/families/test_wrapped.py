@@ -100,3 +100,25 @@ def test_a_distribution_of_numpyro_is_a_family_in_one_line():
     assert set(fit.coef) == {"loc[Intercept]", "loc[x]", "scale"}
     t = jm.family(jm.wrap(distributions.StudentT, predicts="loc"))
     assert next(iter(t.distribution.parameters)) == "loc"
+
+
+class Kumaraswamy(jm.Distribution):
+    """On (0, 1), which it does not say: its density is not a number elsewhere."""
+
+    a: jm.Positive
+    b: jm.Positive
+
+    def log_prob(self, y):
+        log_power = self.a * jnp.log(y)
+        return jnp.log(self.a * self.b) - jnp.log(y) + log_power + (self.b - 1) * jnp.log1p(-jnp.exp(log_power))
+
+
+def test_quantiles_where_the_support_is_narrower_than_declared():
+    y = np.random.default_rng(0).beta(2, 5, 100)
+    fit = jm.fit(jm.family(Kumaraswamy)("y"), {"y": y})
+    a, b = fit.coef["a"], fit.coef["b"]
+    q = np.array([0.025, 0.5, 0.975])
+    truth = (1 - (1 - q) ** (1 / b)) ** (1 / a)
+    np.testing.assert_allclose(fit.predict({"y": [0.5]}, "quantile", q=q)[0], truth, rtol=1e-6)
+    drawn = fit.simulate(0)
+    assert ((drawn > 0) & (drawn < 1)).all()

@@ -68,6 +68,8 @@ def _quantile(d: Any, q: Array) -> Array:
         log_lower, log_upper = (d.log_cdf(y), d.log_survival(y)) if own else log_tails(d, y, mode)
         below = q <= 0.5
         gap = jnp.where(below, log_lower - jnp.log(q), jnp.log1p(-q) - log_upper)
+        if mode is not None:  # beyond a support narrower than the declared one there is no density
+            gap = jnp.where(jnp.isnan(gap), jnp.where(t < mode, -jnp.inf, jnp.inf), gap)
         return gap, jnp.exp(log_density(d, t) - jnp.where(below, log_lower, log_upper))
 
     eps = jnp.finfo(q.dtype).eps
