@@ -18,7 +18,10 @@ from .base import Distribution, weighted_mean, weighted_variance
 from .supports import COUNT
 
 WIDE = 150.0
-"""From this value of dispersion times location on, the terms are as smooth as a normal density, and far from zero."""
+"""From this value of dispersion times location on, the distribution is far from zero."""
+
+SMOOTH = 2.25
+"""With this variance, location / dispersion, and more, a sum over counts is an integral, to exp(-2 pi² 2.25) = 1e-19."""
 
 STRIDE = 0.6
 """A sum of a normal density over points 0.6 standard deviations apart is its integral, to exp(-2 pi² / 0.36) = 1e-24."""
@@ -30,8 +33,9 @@ class ConwayMaxwellPoisson(Distribution):
     """A count with probability rate^y / (y!)^dispersion / Z: underdispersed for dispersion > 1, the Poisson at 1.
 
     Parameters as in Shmueli, Minka, Kadane, Borle and Boatwright (2005), where they are lambda and nu. Z is summed to
-    rounding: term by term (up to 262,144 terms) where dispersion * rate^(1/dispersion) < 150, and over real numbers in
-    steps of 0.6 standard deviations beyond, which is as exact; NaN where more terms were needed.
+    rounding: over real numbers in steps of 0.6 standard deviations, which is exact, where the location
+    rate^(1/dispersion) is over 150 / dispersion and over 2.25 dispersion; else term by term, and NaN where that takes
+    more than 262,144 terms on one side of the location (a dispersion close to 0 with a rate close to 1 or above).
     """
 
     rate: Positive
@@ -134,7 +138,7 @@ def _weighted(order: int, at: Array, log_location: Array) -> list[Array]:
     """The sums over all k of exp(at · features(k)), and of it times the features to the power of 1, ... `order`."""
     at, log_location = jax.lax.stop_gradient((at, log_location))
     location, nu = jnp.exp(log_location), at[1]
-    wide = nu * location > WIDE
+    wide = (nu * location > WIDE) & (location > SMOOTH * nu)
     shapes = [(2,) * j for j in range(order + 1)]
 
     def term(more: Array, k: Array) -> Array:
@@ -149,7 +153,7 @@ def _weighted(order: int, at: Array, log_location: Array) -> list[Array]:
 
     # whichever is not wanted gets arguments at which it is quick and finite
     near = arguments(jnp.where(wide, 1.0, nu), jnp.where(wide, 0.0, log_location))
-    by_term = sums.total(term, jnp.zeros_like(nu), _last(near), near)
+    by_term = sums.total(term, *_range(near), near)
     centre = jnp.where(wide, location, WIDE / nu)
     stride = STRIDE * jnp.sqrt(centre / nu)
     far = arguments(nu, jnp.log(centre))
@@ -159,9 +163,12 @@ def _weighted(order: int, at: Array, log_location: Array) -> list[Array]:
     return [part.reshape(shape) for part, shape in zip(jnp.split(flat, ends[:-1]), shapes)]
 
 
-def _last(near: Array) -> Array:
-    """A count beyond which nothing is left; beyond the mode the terms fall faster and faster."""
-    nu, log_location, peak = near
-    reaches = jnp.floor(jnp.exp(log_location)) + 2.0 ** jnp.arange(3, 19, dtype=nu.dtype)
-    fallen = jax.vmap(lambda k: nu * _features(k, log_location, peak)[1])(reaches) < -45.0
-    return jnp.where(fallen.any(), reaches[jnp.argmax(fallen)], jnp.nan)
+def _range(at: Array) -> tuple[Array, Array]:
+    """Counts beyond which nothing is left; away from the mode the terms fall faster and faster."""
+    nu, log_location, peak = at
+    middle = jnp.floor(jnp.exp(log_location))
+    reaches = 2.0 ** jnp.arange(2, 19, dtype=nu.dtype)
+    fallen = jax.vmap(lambda k: nu * _features(k, log_location, peak)[1] < -45.0)
+    below, above = fallen(jnp.maximum(middle - reaches, 0.0)), fallen(middle + reaches)
+    first = jnp.maximum(middle - jnp.where(below.any(), reaches[jnp.argmax(below)], middle), 0.0)
+    return first, jnp.where(above.any(), middle + reaches[jnp.argmax(above)], jnp.nan)

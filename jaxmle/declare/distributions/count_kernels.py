@@ -113,7 +113,8 @@ def negative_binomial(y: Array, log_mean: Array, mean: Array, alpha: Array) -> A
     log_spread, log_count = jnp.log1p(alpha * mean), jnp.log1p(alpha * k)
     spread = 1.0 + alpha * mean
     near = alpha * mean < NEAR
-    none = jnp.where(near, mean + alpha * mean**2 * _curve(alpha * mean, log_spread), log_spread / alpha)
+    beyond = log_spread / jnp.where(near, 1.0, alpha)
+    none = jnp.where(near, mean + alpha * mean**2 * _curve(alpha * mean, log_spread), beyond)
     gap = (k - mean) / spread
     deviance = k * log1pmx(-gap / k, log_mean - jnp.log(k) + log_count - log_spread)
     deviance = deviance + alpha * gap**2 * _curve(alpha * gap, log_count - log_spread)
