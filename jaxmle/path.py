@@ -219,7 +219,8 @@ def _set_up(
         raise ModelError(f"model must be a jm.Model; got {type(model).__name__}.")
     table = Table.read(data)
     rows = all_weights_of(arguments["weights"], None, table)
-    built = build(model, table, penalty=penalty.at(1.0), **(arguments | {"weights": rows}))
+    given: dict[str, Any] = arguments | {"weights": rows}
+    built = build(model, table, penalty=penalty.at(1.0), **given)
     method = configured(method_for(built.objective, None)[0], tol, max_steps, 0)
     z, at_start = begin(built, start, method)
     kept = {name: arguments[name] for name in ("weights", "missing", "chunk_rows")}

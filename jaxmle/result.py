@@ -211,7 +211,8 @@ class Fit:
             what: "mean"; "prob" (of the second of two classes, of every class, or with `value=` of that value);
                 "label" (the likeliest class); "quantile" (with `q=`); "interval" (between the quantiles that hold a new
                 response with probability `level`, at the estimates); "variance"; "linear" (the first parameter's
-                predictor); the name of a parameter that is none of these; or a function `f(p, row)` that returns a number, like a log-density.
+                predictor); the name of a parameter that is none of these; or a function `f(p, row)` that returns a
+                number, like a log-density.
             se: whether to return a `Prediction` with standard errors.
 
         Returns:

@@ -45,8 +45,9 @@ class _Estimator(BaseEstimator):
     def _linear(self) -> Linear:
         return Linear([CONSTANT, X] if self.fit_intercept else X)
 
-    def _fit(self, model: Any, features: np.ndarray, y: np.ndarray, sample_weight: Any) -> Fit:
-        if not (np.isscalar(self.alpha) and self.alpha >= 0):
+    def _fit(self, model: Any, features: Any, y: np.ndarray, sample_weight: Any) -> Fit:
+        is_number = np.isscalar(self.alpha)
+        if not (is_number and self.alpha >= 0):
             raise ValueError(f"alpha must be a number of at least zero; got {self.alpha!r}.")
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, features, dtype=np.float64)
         penalty = Ridge(float(self.alpha)) if self.alpha else None
@@ -65,7 +66,7 @@ class _Estimator(BaseEstimator):
 
     def _features(self, features: Any) -> np.ndarray:
         check_is_fitted(self)
-        return validate_data(self, features, reset=False, dtype=np.float64)
+        return validate_data(self, features, reset=False, dtype=np.float64)  # type: ignore[return-value]
 
     def _predict(self, features: Any, what: Any, **settings: Any) -> Any:
         checked = self._features(features)
@@ -137,7 +138,7 @@ class DistributionRegressor(RegressorMixin, _Estimator):
         features, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
         names = tuple(made.distribution.parameters)
         first = Linear(self._linear().terms, link=self.link)
-        given = {names[0]: first} | {name: self._linear() for name in self.varying or ()}
+        given: dict[str, Any] = {names[0]: first} | {name: self._linear() for name in self.varying or ()}
         self.result_ = self._fit(made(Y, **given), features, np.asarray(y, np.float64), sample_weight)
         self.coef_, intercept = self._coefficients(names[0])
         self.intercept_ = float(intercept)

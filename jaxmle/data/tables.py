@@ -145,7 +145,8 @@ class Table:
         nw = _optional("narwhals")
         if not isinstance(source.dtype, nw.Categorical | nw.Enum):
             return None
-        stable = importlib.import_module("narwhals.stable.v2")  # the main one may drop categories of an order of its own
+        # the main one may drop categories of an order of its own
+        stable = importlib.import_module("narwhals.stable.v2")
         return tuple(stable.from_native(source.to_native(), series_only=True).cat.get_categories().to_list())
 
     def numbered(self, rows: np.ndarray) -> np.ndarray:

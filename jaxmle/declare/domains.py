@@ -10,7 +10,7 @@ import math
 import operator
 import reprlib
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -59,8 +59,14 @@ def free_values(u: ArrayLike) -> Array:
     return values.astype(jnp.result_type(float, values))
 
 
+if TYPE_CHECKING:
+    _Base = Any  # a class of distributions annotates a parameter with its domain and computes with its value
+else:
+    _Base = abc.ABC
+
+
 @dataclass(frozen=True)
-class Domain(abc.ABC):
+class Domain(_Base):
     """The values that a parameter may take.
 
     Arguments:

@@ -146,9 +146,9 @@ def certify(
     nearby, lost = look_around(objective, z, model), lost_in_rounding(objective, z, model)
     case = Case(objective, solution, at, model, at_optimum, nearby, lost, context)
     is_optimum = _is_optimum(case)
-    asked = context.source is not None and solution.stop != INTERRUPTED
-    if asked and (not is_optimum or _thin(objective, model)):
-        case = replace(case, verdict=find_separation(objective, context.source, z))
+    source = context.source if solution.stop != INTERRUPTED else None
+    if source is not None and (not is_optimum or _thin(objective, model)):
+        case = replace(case, verdict=find_separation(objective, source, z))
     separated = case.verdict is not None and case.verdict.separation is not None
     finding = Finding(PROVED, "", usable=True) if is_optimum and not separated else diagnose(case)
     certificate = Certificate(

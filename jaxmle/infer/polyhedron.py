@@ -122,7 +122,7 @@ def ray_of(
     matrix, data_rows = sparse.vstack([m for m, _ in kept], format="csr"), np.concatenate([rows for _, rows in kept])
     free = tied.shape[1] == size
     reduced = matrix if free else matrix @ tied
-    if free and matrix.shape[0] * size <= largest:
+    if free and matrix.shape[0] * size <= largest:  # type: ignore[index]
         reduced = matrix.toarray()
     hint = hint if free else np.linalg.lstsq(tied, hint, rcond=None)[0]
     found = gaining(reduced, hint, deadline)
@@ -130,7 +130,7 @@ def ray_of(
         return None
     left = np.unique(np.concatenate([rows for _, rows, equal in scaled() if equal] + [data_rows[~found]]))
     gained = np.setdiff1d(data_rows[found], left)
-    rest = reduced[~found]
+    rest = reduced[~found]  # type: ignore[index]
     inner = null_space(lambda: iter((rest,)), tied.shape[1]) if found.any() else np.zeros((tied.shape[1], 0))
     basis = np.zeros((len(whole), inner.shape[1]))
     if inner.size:

@@ -188,7 +188,7 @@ def unconstrained_covariance(
     natural[np.ix_(position, position)] = estimates.covariance
     jacobian = layout.jacobian(objective.to_u(z))
     withheld = np.isnan(np.diag(natural))
-    unknown = (np.abs(jacobian[withheld]) > 0).any(axis=0)
+    unknown = np.asarray((np.abs(jacobian[withheld]) > 0).any(axis=0))
     natural[withheld] = 0.0
     natural[:, withheld] = 0.0
     back = _inverse(jacobian)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 
 from ..declare.conditional import Conditional, held
 from ..declare.distributions.base import OnScale
+from ..declare.distributions.labelled import Labelled
 
 VALUE, INDEX, KEY = " value", " index", " key"
 """Columns that statements read beside the user's: a value or quantile asked for, a class, a random key (two words)."""
@@ -44,7 +45,7 @@ class ClassProbability:
     conditional: Conditional
 
     def __call__(self, p: Any, row: Any) -> Any:
-        return self.conditional.distribution(p, row).probabilities()[row[INDEX]]
+        return cast(Labelled, self.conditional.distribution(p, row)).probabilities()[row[INDEX]]
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def log_smaller(a: Array, b: Array, x: Array, y: Array) -> tuple[Array, Array]:
 def _inside(a: Array, b: Array, x: Array) -> tuple[Array, Array, Array, Array]:
     positive = (a > 0) & (a < jnp.inf) & (b > 0) & (b < jnp.inf)
     inside = positive & (x > 0) & (x < 1)
-    return inside, *(jnp.where(inside, v, 0.5) for v in (a, b, x))
+    return inside, jnp.where(inside, a, 0.5), jnp.where(inside, b, 0.5), jnp.where(inside, x, 0.5)
 
 
 def _at_ends(inside: Array, value: Array, a: Array, b: Array, x: Array, at_zero: float, at_one: float) -> Array:
@@ -131,16 +131,16 @@ def log_betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
     Keeps its digits in both tails, with derivatives of every order in all arguments; NaN outside the domain.
     """
     a, b, x = floats(a, b, x)
-    inside, *v = _inside(a, b, x)
-    lower, log_p = log_smaller(*v, 1.0 - v[-1])
+    inside, p, q, z = _inside(a, b, x)
+    lower, log_p = log_smaller(p, q, z, 1.0 - z)
     return _at_ends(inside, jnp.where(lower, log_p, log1mexp(-log_p)), a, b, x, -jnp.inf, 0.0)
 
 
 def log_betaincc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
     """log(1 - I(a, b, x)), a beta log survival function, elementwise and broadcast; as `log_betainc`."""
     a, b, x = floats(a, b, x)
-    inside, *v = _inside(a, b, x)
-    lower, log_p = log_smaller(*v, 1.0 - v[-1])
+    inside, p, q, z = _inside(a, b, x)
+    lower, log_p = log_smaller(p, q, z, 1.0 - z)
     return _at_ends(inside, jnp.where(lower, log1mexp(-log_p), log_p), a, b, x, 0.0, -jnp.inf)
 
 
@@ -151,6 +151,6 @@ def betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
     `jax.scipy.special.betainc` has no derivative in a and b. NaN outside the domain.
     """
     a, b, x = floats(a, b, x)
-    inside, *v = _inside(a, b, x)
-    lower, log_p = log_smaller(*v, 1.0 - v[-1])
+    inside, p, q, z = _inside(a, b, x)
+    lower, log_p = log_smaller(p, q, z, 1.0 - z)
     return _at_ends(inside, jnp.where(lower, jnp.exp(log_p), one_minus_exp(log_p)), a, b, x, 0.0, 1.0)

@@ -91,7 +91,7 @@ def _per_row(program: Program, constants: Any, chunk: dict) -> Callable[..., Any
     conditional = _density(program)
     expected = replace(program, log_density=_Expected(conditional))
 
-    def under(at: Any) -> Any:
+    def under(at: tuple[jax.Array, jax.Array]) -> Any:
         truth = log_densities(replace(program, log_density=_Truth(conditional)), *at, constants, chunk, of=lambda x: x)
         columns = {name: chunk["columns"][name] for name in chunk["columns"]} | {TRUTH: truth}
         seen = chunk | {"columns": columns}
@@ -175,7 +175,7 @@ def half_log_det(
         at = jnp.asarray(order)[free]
         m = jnp.zeros((places, places)).at[at[:, None], at].set(inverse)
         body = partial(_trace_chunk, program)
-        sums = [_sum_chunks(program, placement, body, (u, m), constants, data) for data in parts]
+        sums: list[jax.Array] = [_sum_chunks(program, placement, body, (u, m), constants, data) for data in parts]
         return 0.5 * sum(sums[1:], sums[0])[order][free]
 
     value, inverse, matrix = with_inverse(u)

@@ -23,7 +23,7 @@ from ..data.formula import bind, expand, split_offset, variables, without
 from ..data.tables import Table, check_finite
 from ..declare.conditional import Conditional
 from ..declare.distributions.base import OnScale
-from ..declare.domains import Elementwise
+from ..declare.domains import Domain, Elementwise
 from ..declare.formula import Formula
 from ..declare.linear import Linear
 from ..declare.model import Model
@@ -115,10 +115,10 @@ def used_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
     shapes = {}
     links = {name: p.link for name, p in model.params.items() if isinstance(p, Linear | Elementwise)}
     for name, parameter in model.params.items():
-        if isinstance(parameter, Linear):
-            shapes[name] = jax.ShapeDtypeStruct((*lead, *parameter.shape), np.float64)
-        else:
+        if isinstance(parameter, Domain):
             shapes[name] = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), np.float64), parameter.default())
+        else:
+            shapes[name] = jax.ShapeDtypeStruct((*lead, *parameter.shape), np.float64)
     mask = (jax.ShapeDtypeStruct((2,), bool),) if unit == "group" else ()
 
     def one(p: dict, *mask: Any) -> Any:
@@ -253,7 +253,8 @@ def _named_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
             continue
         role, offsets = f"the linear predictor of {name!r}", parameter.offset
         if parameter.is_formula:
-            text, more = split_offset(parameter.terms if isinstance(parameter.terms, str) else parameter.terms.text)
+            formula = parameter.terms.text if isinstance(parameter.terms, Formula) else str(parameter.terms)
+            text, more = split_offset(formula)
             offsets += more
             out |= {c: table.column(c, role) for c in variables(text)}
         else:

@@ -33,18 +33,16 @@ def test_a_class_of_your_own_is_a_family():
 
 
 def test_what_is_wrong_with_a_class_is_said():
+    class Nothing(jm.Distribution):
+        scale: jm.Positive
+
+    class Empty(jm.Distribution):
+        def log_prob(self, y):
+            return -(y**2)
+
     with pytest.raises(jm.ModelError, match="log_prob"):
-
-        class Nothing(jm.Distribution):
-            scale: jm.Positive
-
         jm.family(Nothing)
     with pytest.raises(jm.ModelError, match="no parameters"):
-
-        class Empty(jm.Distribution):
-            def log_prob(self, y):
-                return -(y**2)
-
         jm.family(Empty)
     with pytest.raises(jm.ModelError, match=r"Interval needs its settings"):
 

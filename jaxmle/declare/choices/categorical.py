@@ -89,7 +89,7 @@ class Labels(Conditional):
         codes, levels = encode_levels(data, self.name, self.levels)
         if self.levels is not None:
             return Bound(self, params, {self.name: codes}, {})
-        if len(levels) < 2:
+        if not levels[1:]:
             raise DataError(
                 f"Response {self.name!r} has one label, {levels[0]!r}, in all {len(codes):,} rows: there is nothing to "
                 "compare it with."
@@ -106,7 +106,7 @@ class Labels(Conditional):
         counts = np.bincount(codes, weights, minlength=len(levels)) + 0.5
         starts = dict(zip(bound.parameters(), np.log(counts[1:] / counts[0]).tolist()))
         mine = dict.fromkeys(bound.parameters(), params["logits"])
-        return Bound(bound, mine, {self.name: codes}, starts)
+        return Bound(bound, mine, {self.name: codes}, starts)  # type: ignore[arg-type]
 
 
 def labels_of(levels: tuple[Any, ...]) -> tuple[str, ...]:

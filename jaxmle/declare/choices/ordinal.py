@@ -94,7 +94,7 @@ class OrderedLabels(Conditional):
         codes, levels = encode_levels(data, self.name, self.levels)
         if self.levels is not None:
             return Bound(self, params, {self.name: codes}, {})
-        if len(levels) < 2:
+        if not levels[1:]:
             raise DataError(
                 f"Response {self.name!r} has one label, {levels[0]!r}, in all {len(codes):,} rows: there is nothing to "
                 "tell apart."

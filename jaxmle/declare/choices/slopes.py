@@ -66,9 +66,10 @@ def plain_terms(linear: Linear) -> list[tuple[str, tuple[str, ...]]]:
     """The terms that are columns or products of columns: their text and the columns. Others are left out."""
     if isinstance(linear.terms, Formula):
         return []
+    if not isinstance(linear.terms, str):
+        return [(n, (n,)) for n in linear.terms if isinstance(n, str)]
     if not linear.is_formula:
-        names = (linear.terms,) if isinstance(linear.terms, str) else linear.terms
-        return [(n, (n,)) for n in names if isinstance(n, str)]
+        return [(linear.terms, (linear.terms,))]
     terms: list[list[Token]] = [[]]
     for token in tokens(right_side(linear.terms)):
         if token.kind == "operator" and token.text in "+-" and token.depth == 0:

@@ -67,7 +67,7 @@ def censored(
         raise ModelError(f"censored needs low < high; got low={low!r}, high={high!r}.")
     if isinstance(ends[0], float) and below(support, ends[0]):
         raise ModelError(f"censored: low={low!r} is below {support.words}: no response can be censored there.")
-    seen = Censoring(conditional, event, *ends, entry)
+    seen = Censoring(conditional, event, ends[0], ends[1], entry)
     return Model(seen, model.params, name=f"{model.title}, censored", about=model.about)
 
 
@@ -155,7 +155,7 @@ class Censoring(Around):
         if not usable.any():
             raise DataError(f"Response {name!r}: no row says anything about its value.")
         bound = bound_on(self.inner, params, data, weights, usable, {name: some})
-        harmless = np.sort(some[usable])[usable.sum() // 2]
+        harmless = float(np.sort(some[usable])[usable.sum() // 2])
         encoded = {k: v for k, v in bound.encoded.items() if not (self.between and k == name)}
         encoded[KIND] = kind
         encoded[VALUE] = np.where(usable, some, harmless)

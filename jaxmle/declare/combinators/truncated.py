@@ -70,7 +70,7 @@ class Truncation(Around):
         return truncated_support(inner, *(v if isinstance(v, float) else None for v in (self.low, self.high)))
 
     def distribution(self, p: Any, row: Mapping[str, Any]) -> Distribution:
-        low, high = (Constant(v) if isinstance(v, float) else v if v is None else row[v] for v in (self.low, self.high))
+        low, high = (row[v] if isinstance(v, str) else v if v is None else Constant(v) for v in (self.low, self.high))
         return Truncated(inner=self.inner.distribution(p, row), low=low, high=high)
 
     def bind(self, params: Mapping[str, Parameter], data: Data, weights: np.ndarray) -> Bound:
@@ -79,10 +79,11 @@ class Truncation(Around):
         for limit, sign, role in ((self.low, 1.0, "low"), (self.high, -1.0, "high")):
             if limit is None:
                 continue
-            value = limit
             if isinstance(limit, str):
                 value = data.numeric(limit, f"the truncation ({role})").astype(np.float64)
                 value = encoded[limit] = np.clip(np.where(np.isnan(value), -sign * FAR, value), -FAR, FAR)
+            else:
+                value = limit
             beyond = ~(sign * y > sign * value)
             if beyond.any():
                 rows = np.flatnonzero(beyond)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +48,13 @@ class OnScale:
         return self.link.log_complement(self.eta)
 
 
-class Known:
+if TYPE_CHECKING:
+    _Base = Any  # annotates a field, whose value the class computes with, as a `Domain` does
+else:
+    _Base = object
+
+
+class Known(_Base):
     """Annotates a field of a `Distribution` that is no parameter but known in each row, such as the trials."""
 
 

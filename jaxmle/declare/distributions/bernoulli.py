@@ -57,9 +57,9 @@ class Bernoulli(Distribution):
 
     @classmethod
     def heading(cls, params: Mapping[str, Any]) -> str:
-        link = getattr(params["prob"], "link", None)
+        prob = params["prob"]
         names = {"logit": "Logistic regression", "probit": "Probit regression"}
-        return names.get(link.name, "Binary regression") if isinstance(params["prob"], Linear) else "Bernoulli"
+        return names.get(prob.link.name, "Binary regression") if isinstance(prob, Linear) else "Bernoulli"
 
     @classmethod
     def encode(cls, data: Any, name: str, levels: tuple[Any, ...] | None) -> tuple[np.ndarray, tuple[Any, ...] | None]:

@@ -35,8 +35,8 @@ def encode_levels(data: Any, name: str, levels: tuple[Any, ...] | None) -> tuple
         strange = ", ".join(sorted({repr(v) for v in values[rows[:50]].tolist()}))
         known = ", ".join(map(repr, levels[:10]))
         raise DataError(
-            f"Response {name!r} has levels that the fitted data did not have ({strange}) in {rows_in_words(data.numbered(rows))}; "
-            f"known are {known}."
+            f"Response {name!r} has levels that the fitted data did not have ({strange}) in "
+            f"{rows_in_words(data.numbered(rows))}; known are {known}."
         )
     return codes, levels
 

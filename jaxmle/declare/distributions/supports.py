@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Support:
     whole: bool = False
     words: str = "a number"
 
-    def holds(self, y: np.ndarray) -> np.ndarray:
+    def holds(self, y: ArrayLike) -> np.ndarray:
         """For each value whether it belongs here."""
         y = np.asarray(y, dtype=np.float64)
         inside = (y >= self.low) if self.closed[0] else (y > self.low)

@@ -25,9 +25,9 @@ def log_between(d: Distribution, low: Any, high: Any) -> Any:
     right, so that it keeps its digits in both. No function is evaluated at an open end, where derivatives are NaN.
     """
     s = d.support
-    if low is None and high is None:
-        return jnp.zeros(())
     if high is None:
+        if low is None:
+            return jnp.zeros(())
         low_open = below(s, low)
         return jnp.where(low_open, 0.0, d.log_survival(jnp.where(low_open, inner_point(s), low)))
     high_open = high >= s.high
