@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmle import runtime
+from jaxmle.declare.distributions.supports import Support
 
 from .example import Example
 
@@ -37,13 +38,16 @@ def all_examples() -> list[Example]:
 class Nodes:
     """Points of the support in rising order with weights: a sum over them is a sum or integral over the support.
 
-    `edges` are numbers between which whole panels of points lie: `first[i]` points are at or below edges[i].
+    `edges` are numbers between which whole panels of points lie: `first[i]` points are at or below edges[i]. `far` says
+    at which log-probability a lower and an upper tail can be checked, `middle` are the quartiles where they were used.
     """
 
     y: np.ndarray
     weight: np.ndarray
     edges: np.ndarray
     first: np.ndarray
+    far: tuple[float, float] = (-60.0, -60.0)
+    middle: tuple[float, ...] = ()
 
 
 class Probe:
@@ -118,6 +122,8 @@ class Probe:
     @cached_property
     def nodes(self) -> Nodes:
         support, atoms = self.make(self.theta).support, ATOMS.get(self.example.id, ())
+        if self.example.id == "VonMises":
+            support = Support(self.theta[0] - np.pi, self.theta[0] + np.pi)  # the probabilities of angles start there
         if support.whole:
             low = int(max(support.low, 0))
             last = int(min(support.high, *self.known.values(), 2_000)) if self.known else int(min(support.high, 2_000))
@@ -133,7 +139,9 @@ class Probe:
         above = [a for a in atoms if a > y[-1]]
         y = np.concatenate([below, y, above])
         weight = np.concatenate([np.ones(len(below)), weight, np.ones(len(above))])
-        return Nodes(y, weight, edges, first + len(below))
+        # towards an end other than zero numbers are too few
+        far = tuple(-60.0 if end == 0 or np.isinf(end) else -12.0 for end in (support.low, support.high))
+        return Nodes(y, weight, edges, first + len(below), far, (quarter, middle, three))
 
     @cached_property
     def truth(self) -> dict[str, np.ndarray]:
@@ -157,7 +165,7 @@ class Probe:
 def panels(support: Any, quarter: float, middle: float, three: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gauss-Legendre panels over an interval, stretched around its middle half; points, weights and edges."""
     low, high = support.low, support.high
-    ts = np.sort(np.concatenate([np.linspace(-1, 1, 41), np.linspace(-9, 9, 49), np.linspace(-60, 60, 61)]))
+    ts = np.sort(np.concatenate([np.linspace(-1, 1, 41), np.linspace(-9, 9, 49), np.linspace(-120, 120, 121)]))
     ts = ts[np.concatenate([[True], np.diff(ts) > 1e-9])]
     if np.isinf(low) and np.isinf(high):
         chart = lambda t: middle + (three - quarter) * np.sinh(t)
@@ -168,7 +176,7 @@ def panels(support: Any, quarter: float, middle: float, three: float) -> tuple[n
     elif np.isinf(low):
         raise NotImplementedError
     else:
-        ts = ts[np.abs(ts) < 34]
+        ts = ts[(ts < 34) & (ts > (-121 if low == 0 else -34))]  # no numbers are closer to 1
         odds = (middle - low) / (high - middle)
         chart = lambda t: low + (high - low) * odds / (odds + np.exp(-t))
         slope = lambda t: (high - low) * odds * np.exp(-t) / (odds + np.exp(-t)) ** 2
