@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .data.tables import Table, read_weights
+from .declare.conditional import Conditional
 from .declare.linear import Linear
 from .declare.model import Model
 from .declare.penalties import ElasticNet
@@ -294,6 +295,12 @@ def _both(first: Callable | None, second: Callable | None) -> Callable | None:
     return watch
 
 
+def about(model: Model) -> str:
+    """What a summary says beside the model's name: the formula, and how labels were made numbers."""
+    coding = model.log_density.coding if isinstance(model.log_density, Conditional) else ""
+    return f"{model.about} ({coding})" if coding else model.about
+
+
 def entry_names(objective: Objective) -> list[str]:
     """A name for each entry of `z`: the coefficient's, or a number within parameters whose entries depend on each other."""
     names: list[str] = []
@@ -334,7 +341,7 @@ def _estimates(
     return Estimates(
         title=model.title,
         subtitle=words or ("posterior mode" if penalised else ""),
-        about=model.about,
+        about=about(model),
         names=names,
         values=np.asarray(reported)[index],
         covariance=np.full((len(names), len(names)), np.nan),

@@ -107,6 +107,11 @@ class Conditional(abc.ABC):
         return None
 
     @property
+    def coding(self) -> str:
+        """How labels were made numbers, for a summary: in words, or nothing."""
+        return ""
+
+    @property
     def kind(self) -> type[Distribution] | None:
         """The class of the distribution, where it is one of a family; None for compositions."""
         return None
@@ -156,6 +161,10 @@ class Response(Conditional):
     @property
     def kind(self) -> type[Distribution]:
         return self.family
+
+    @property
+    def coding(self) -> str:
+        return "" if self.levels is None else f"1 is {self.levels[-1]}"
 
     @property
     def support(self) -> Support | None:

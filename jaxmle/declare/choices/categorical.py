@@ -61,6 +61,10 @@ class Labels(Conditional):
     levels: tuple[Any, ...] | None = None
 
     @property
+    def coding(self) -> str:
+        return "" if self.levels is None else f"reference {self.levels[0]}"
+
+    @property
     def response(self) -> tuple[str, ...]:
         return (self.name,)
 

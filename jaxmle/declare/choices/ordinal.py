@@ -70,6 +70,10 @@ class OrderedLabels(Conditional):
     levels: tuple[Any, ...] | None = None
 
     @property
+    def coding(self) -> str:
+        return "" if self.levels is None else " < ".join(map(str, self.levels[:10]))
+
+    @property
     def response(self) -> tuple[str, ...]:
         return (self.name,)
 
