@@ -12,10 +12,14 @@ import jaxmle as jm
 
 from ..conftest import SHARED, read_cases
 from .densities import LATER, model_of
+from .families import model_of as family_of
 
 CASES = read_cases()
 DONE = [c for c in CASES if c["kind"] not in LATER]
 NUMBERS = [c for c in DONE if "outcome" not in c["expected"] and not c["kind"].startswith("nist_nonlinear")]
+BY_DENSITY = [  # those that test_families fits too are for the longer run
+    pytest.param(c, id=c["id"], marks=[] if family_of(c) is None else [pytest.mark.slow]) for c in NUMBERS
+]
 
 pytestmark = pytest.mark.skipif(not CASES, reason="the reference cases are not part of this repository")
 
@@ -76,7 +80,7 @@ def case_blocks(case):
     return case["covariates"] if isinstance(case["covariates"], dict) else ()
 
 
-@pytest.mark.parametrize("case", NUMBERS, ids=lambda c: c["id"])
+@pytest.mark.parametrize("case", BY_DENSITY)
 def test_the_numbers_of_the_case(case):
     fit = fit_case(case)
     assert fit.converged
@@ -105,7 +109,7 @@ COVARIANCE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", NUMBERS, ids=lambda c: c["id"])
+@pytest.mark.parametrize("case", BY_DENSITY)
 def test_the_standard_errors_of_the_case(case):
     fit = fit_case(case)
     compared = 0

@@ -35,6 +35,7 @@ EXACT = {
     "sqrt": mpmath.sqrt,
     "square": lambda t: t**2,
     "atanh": mpmath.atanh,
+    "circular": lambda t: mpmath.tan(t / 2),
     "interval": lambda t: mpmath.log((t + 2) / (3 - t)),
     "interval_to_zero": lambda t: mpmath.log((t + 1) / (0 - t)),
 }
@@ -93,6 +94,29 @@ def test_derivatives_against_differences(name, direction):
     np.testing.assert_allclose(second(at), difference, rtol=1e-6, atol=1e-8)
 
 
+UNIT = ("logit", "probit", "cloglog", "loglog", "cauchit")
+
+
+@pytest.mark.parametrize("name", [*UNIT, "log"])
+def test_logarithms_keep_the_digits_that_the_value_has_lost(name):
+    eta = np.array([-30.0, -5.0, -0.5, 0.0, 0.5, 3.0]) if name != "log" else np.array([-700.0, -30.0, -0.5, -1e-10])
+    if name in ("cloglog", "loglog"):
+        eta = np.array([-6.0, -2.0, 0.0, 2.0, 6.0])
+    inverse = {
+        "log": mpmath.exp,
+        "logit": lambda e: 1 / (1 + mpmath.exp(-e)),
+        "probit": mpmath.ncdf,
+        "cloglog": lambda e: -mpmath.expm1(-mpmath.exp(e)),
+        "loglog": lambda e: mpmath.exp(-mpmath.exp(-e)),
+        "cauchit": lambda e: mpmath.atan(e) / mpmath.pi + mpmath.mpf(1) / 2,
+    }[name]
+    with mpmath.workdps(400):
+        values = [inverse(mpmath.mpf(float(e))) for e in eta]
+        log, complement = [float(mpmath.log(v)) for v in values], [float(mpmath.log(1 - v)) for v in values]
+    np.testing.assert_allclose(ALL[name].log_inverse(eta), log, rtol=1e-12)
+    np.testing.assert_allclose(ALL[name].log_complement(eta), complement, rtol=1e-12)
+
+
 @pytest.mark.parametrize("theta", [1e-300, 1e-100, 1e-17, 1e-5])
 @pytest.mark.parametrize("name", UNIT)
 def test_forward_in_the_lower_tail(name, theta):
@@ -117,7 +141,7 @@ def test_inverse_keeps_its_precision_in_the_lower_tail(name):
         "cauchit": lambda e: mpmath.acot(-e) / mpmath.pi,
     }[name]
     with mpmath.workdps(400):
-        np.testing.assert_allclose(LINKS[name].inverse(eta), float(exact(mpmath.mpf(eta))), rtol=1e-12)
+        np.testing.assert_allclose(ALL[name].inverse(eta), float(exact(mpmath.mpf(eta))), rtol=1e-12)
 
 
 LIMITS = {
