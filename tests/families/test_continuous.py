@@ -306,6 +306,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_fits_agree_with_other_software(name, cases):
     case = cases[name]

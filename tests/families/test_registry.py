@@ -158,6 +158,7 @@ def test_far_tails_keep_their_digits(probe):
         assert got["log_survival"][1] == pytest.approx(above[high], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_sampler(probe):
     y = probe.sample(1)
     truth = probe.truth
@@ -236,6 +237,7 @@ def unless_kinked(probe: Probe) -> None:
         pytest.skip(f"{KINKED[probe.example.id]}: its optimum is found and not proved")
 
 
+@pytest.mark.slow
 def test_fit_of_a_predictor_is_proved_and_near_the_truth(probe):
     unless_kinked(probe)
     first = probe.names[0]

@@ -152,8 +152,10 @@ def test_multinomial(data):
 
 @pytest.mark.parametrize(
     "model",
-    [F["negative_binomial"]("count ~ x"), F["bernoulli"]("y ~ x", link="probit")],
-    ids=["negative_binomial", "probit"],
+    [
+        pytest.param(F["negative_binomial"]("count ~ x"), marks=pytest.mark.slow, id="negative_binomial"),
+        pytest.param(F["bernoulli"]("y ~ x", link="probit"), id="probit"),
+    ],
 )
 def test_derivatives_are_those_of_the_value(data, model):
     """Observed information (negative binomial) and expected information of a link that is not canonical."""

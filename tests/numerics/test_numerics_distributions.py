@@ -142,6 +142,7 @@ def test_normal_quantile():
     assert jax.jit(jax.vmap(jax.grad(nm.ndtri)))(jnp.array([0.0, 1.0])).tolist() == [0.0, 0.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("quantile", "lower", "upper", "shapes"),
     [
@@ -179,6 +180,7 @@ def test_quantiles_undo_the_distribution_functions(quantile, lower, upper, shape
     assert np.isnan(jax.jit(jax.vmap(lambda v: quantile(*v)))(ends)).tolist() == [False, False, True]
 
 
+@pytest.mark.slow
 def test_quantiles_of_known_distributions():
     p = jnp.array([1e-300, 1e-9, 0.3, 0.9])
     np.testing.assert_allclose(nm.gammaincinv(1.0, p), -np.log1p(-p), rtol=1e-13)
