@@ -1,5 +1,6 @@
 """What all tests share: two CPU devices, a compile cache of the test run's own, and the reference cases where they are."""
 
+import gc
 import json
 import os
 import tempfile
@@ -20,6 +21,20 @@ def read_cases() -> list[dict]:
     """The verified reference cases; none where they are not at hand."""
     path = SHARED / "cases.json"
     return json.loads(path.read_text()) if path.exists() else []
+
+
+MOST_MAPS = 12_000
+"""Each compiled program takes a few memory maps of the process, and Linux allows 65,530: then it dies."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs():
+    """Programs of earlier modules are forgotten where there are many."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_text().count("\n") > MOST_MAPS:
+        gc.collect()
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
 from .linesearch import line_through
 from .solver import DONE, FAILED, RUNNING, STALLED, Function, Solver, State, finite
@@ -197,6 +196,8 @@ def minimum(z: np.ndarray, gradient: np.ndarray, hessian: np.ndarray, weights: n
 
 def _face_step(hessian: np.ndarray, moving: np.ndarray, slope: np.ndarray) -> np.ndarray | None:
     """Newton's step in some entries, None where the Hessian is not positive definite there beyond rounding."""
+    from scipy.linalg import cho_factor, cho_solve  # slow to load, and needed by few fits
+
     block = hessian[np.ix_(moving, moving)]
     diagonal = np.diag(block)
     if not (diagonal > 0).all():

@@ -176,6 +176,7 @@ def test_any_program_has_the_same_derivatives(data):
         np.testing.assert_allclose(a, b, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_negative_binomial_is_proved(data):
     rng = np.random.default_rng(1)
     y = rng.negative_binomial(2.0, 2.0 / (2.0 + np.exp(1 + 0.3 * data["x"])))

@@ -64,10 +64,10 @@ def test_the_numbers_of_scikit_learn(counts):
 
 def test_weights_are_frequencies(counts):
     X, _ = counts
-    y = np.random.default_rng(1).negative_binomial(2, 0.4, len(X)).astype(float)
+    y = np.random.default_rng(1).gamma(2.0, size=len(X))
     w = np.arange(len(y)) % 3
-    ours = NegativeBinomialRegressor().fit(X, y, sample_weight=w)
-    repeated = NegativeBinomialRegressor().fit(np.repeat(X, w, axis=0), np.repeat(y, w))
+    ours = GammaRegressor().fit(X, y, sample_weight=w)
+    repeated = GammaRegressor().fit(np.repeat(X, w, axis=0), np.repeat(y, w))
     np.testing.assert_allclose(ours.coef_, repeated.coef_, rtol=1e-6)
 
 

@@ -148,7 +148,10 @@ def test_every_public_function_is_listed():
     assert set(CALLS) == set(jaxmle.numerics.__all__)
 
 
-@pytest.mark.parametrize("name", CALLS)
+LONG = ("gammainc", "betainc", "student_t", "skew_normal", "owens_t")  # integrals: seconds to compile
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * any(w in n for w in LONG)) for n in CALLS])
 def test_float32_stays_float32_with_and_without_x64(name):
     f, arguments = CALLS[name]
 
