@@ -13,9 +13,13 @@ from jaxmle import runtime
 from jaxmle.declare.domains import Interval, Positive, UnitInterval
 from jaxmle.declare.families import family
 
+from .examples_special import EXAMPLES as COMPOSITIONS
 from .probe import DRAWS, Probe, all_examples
 
 EXAMPLES = all_examples()
+
+COMPOSED = {e.id for e in COMPOSITIONS}
+"""Compositions, which test_composed_densities and test_combinators go through: here in the longer run."""
 
 KINKED = {"Laplace": "the density has a kink, where its Hessian lacks a part"}
 """Families whose Hessian is not minus the information."""
@@ -37,7 +41,7 @@ def probe_of(name: str) -> Probe:
     return Probe(next(e for e in EXAMPLES if e.id == name))
 
 
-@pytest.fixture(params=[e.id for e in EXAMPLES])
+@pytest.fixture(params=[pytest.param(e.id, marks=[pytest.mark.slow] if e.id in COMPOSED else []) for e in EXAMPLES])
 def probe(request) -> Probe:
     return probe_of(request.param)
 

@@ -24,6 +24,7 @@ def t_upper(t, df):
     return mp.log((1 - mp.exp(beta_lower(half, df / 2, y, x))) / 2)
 
 
+@pytest.mark.slow
 def test_student_t():
     def truth(t, df):
         with mp.workdps(90):
