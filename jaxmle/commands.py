@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib
 import json
 import math
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .data.tables import optional
 from .declare.catalogue import FAMILIES
 from .declare.combinators.censored import censored
 from .declare.combinators.inflated import zero_inflated
@@ -40,25 +40,18 @@ def read_table(path: str) -> Any:
         raise DataError(f"{path}: the name of a data file ends in one of {', '.join(READERS)}.")
     if path != "-" and not Path(path).is_file():
         raise DataError(f"There is no file {path!r}.")
-    arrow = _arrow()
+    arrow = optional("pyarrow", "Files are read by pyarrow")
     try:
         if kind == "parquet":
-            return importlib.import_module("pyarrow.parquet").read_table(path)
+            return optional("pyarrow.parquet").read_table(path)
         if kind == "arrow":
-            return importlib.import_module("pyarrow.feather").read_table(path)
-        reader = importlib.import_module("pyarrow.csv")
+            return optional("pyarrow.feather").read_table(path)
+        reader = optional("pyarrow.csv")
         source = sys.stdin.buffer if path == "-" else path
         separator = "\t" if Path(path).suffix.lower() == ".tsv" else ","
         return reader.read_csv(source, parse_options=reader.ParseOptions(delimiter=separator))
     except (arrow.ArrowInvalid, OSError) as error:
         raise DataError(f"{path} cannot be read as {kind}: {str(error).strip().splitlines()[0]}") from error
-
-
-def _arrow() -> Any:
-    try:
-        return importlib.import_module("pyarrow")
-    except ImportError as error:
-        raise DataError("Files are read by pyarrow: pip install 'jaxmle[frames]'.") from error
 
 
 def model_of(arguments: argparse.Namespace) -> Model:

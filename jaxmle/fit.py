@@ -123,7 +123,6 @@ def fit(
     objective, model = built.objective, built.model
     method, why = method_for(objective, solver)
     method = configured(method, max(tol or 0.0, SINGLE_TOL) if precision == "float32" else tol, max_steps, key)
-    context = Context(entry_names(objective), row_labels(built), "row" if model.unit == "all" else model.unit)
     z, at_start = begin(built, start, method)
     with Reporter(progress, method, objective) as reporter:
         watch = _both(reporter.watch, callback)
@@ -131,6 +130,7 @@ def fit(
         if precision == "float32" and solution.stop not in (FAILED, INTERRUPTED):
             objective, solution = finish_in_double(objective, solution, method, tol, watch)
     if solution.stop == FAILED:
+        context = context_of(built, objective)
         blame = find_blame(objective, solution.z, context.names, context.rows, context.unit)
         raise ModelError(
             f"At the start values, {blame.words if blame else 'the log-likelihood is not finite.'} {BAD_START}"
@@ -161,8 +161,7 @@ def conclude(
     refit: Callable[[Model], Fit],
 ) -> Fit:
     """From the end of a search to a `Fit`, with a warning where its optimum is not proved."""
-    unit = "row" if built.model.unit == "all" else built.model.unit
-    context = Context(entry_names(objective), row_labels(built), unit, built.source)
+    context = context_of(built, objective)
     prove = certify if objective.l1 is None else certify_sparse
     certificate, hessian = prove(objective, solution, context, at_start)
     estimates = _estimates(built, objective, solution, certificate, why, sampling, penalised)
@@ -173,6 +172,12 @@ def conclude(
     for caution in certificate.cautions:
         warnings.warn(caution, FitWarning, stacklevel=3)
     return Fit(estimates, session, built.model)
+
+
+def context_of(built: Built, objective: Objective) -> Context:
+    """The names of coefficients and of units of observation, for messages."""
+    unit = "row" if built.model.unit == "all" else built.model.unit
+    return Context(entry_names(objective), row_labels(built), unit, built.source)
 
 
 def penalty_words(penalty: Any) -> str:

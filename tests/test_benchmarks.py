@@ -179,7 +179,7 @@ def test_the_neutral_optimum_is_a_minimum(kind):
 
 
 def test_the_tolerance_is_the_loosest_that_reaches_the_optimum(tmp_path):
-    pytest.importorskip("sklearn")
+    pytest.importorskip("sklearn", reason="scikit-learn is an extra")
     command = [sys.executable, "-m", "benchmarks", "poisson_b", "--size", "300", "3", "--repeats", "1"]
     command += ["--tools", "sklearn-newton", "--threads", "1", "--results", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=120)

@@ -56,7 +56,7 @@ def test_the_page_prints_what_it_says(page, monkeypatch, tmp_path):
     text = page.read_text()
     for package in OPTIONAL:
         if re.search(rf"^\s*(import|from) {package}\b", text, re.M) or (package == "formulaic" and "~ " in text):
-            pytest.importorskip(package)
+            pytest.importorskip(package, reason=f"the page uses {package}")
     monkeypatch.setenv("COLUMNS", "110")
     monkeypatch.chdir(tmp_path)
     with np.printoptions():  # as they were, after a page that sets them

@@ -108,13 +108,9 @@ class _Seen:
 
     def columns(self, rows: np.ndarray) -> np.ndarray:
         """The columns (m, p) in float64 at these rows."""
-        out = np.zeros((len(rows), len(self.positions)), order="F")
-        out[:, self.dense] = self.design.matrix[rows]
-        for f in self.factors:
-            codes = f.codes[rows]
-            at = np.flatnonzero(codes >= 0)
-            out[at, f.first + codes[at]] = 1.0
-        return out
+        if self.factors:
+            return self.design.written_out(rows)
+        return np.array(self.design.matrix[rows], np.float64, order="F")
 
     def left_over(
         self, combinations: dict[int, np.ndarray], rows: np.ndarray, eps: float

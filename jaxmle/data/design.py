@@ -37,6 +37,16 @@ class Design:
         levels = {i for f in self.factors for i in range(f.first, f.first + f.n_levels)}
         return tuple(i for i in range(len(self.names)) if i not in levels)
 
+    def written_out(self, rows: np.ndarray) -> np.ndarray:
+        """All p columns at these rows, shape (m, p) in float64, levels kept as codes as columns of zeros and ones."""
+        out = np.zeros((len(rows), len(self.names)), order="F")
+        out[:, list(self.dense)] = self.matrix[rows]
+        for f in self.factors:
+            codes = f.codes[rows]
+            at = np.flatnonzero(codes >= 0)
+            out[at, f.first + codes[at]] = 1.0
+        return out
+
     @staticmethod
     def of(linear: Linear, table: Table, parameter: str) -> Design:
         """The design of `linear` on the rows of `table`.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from .syntax import (
     names_in,
     text_of,
 )
-from .tables import MissingExtraError, Table
+from .tables import Table, optional
 
 __all__ = ["check", "evaluate", "names_in", "value_of"]
 
@@ -160,10 +159,7 @@ class _Evaluation:
 
 def formulaic(module: str = "") -> Any:
     """The package formulaic, or one of its modules; raises an error that names the extra where it is missing."""
-    try:
-        return importlib.import_module(f"formulaic.{module}" if module else "formulaic")
-    except ImportError as error:
-        raise MissingExtraError("Formulas need formulaic: pip install 'jaxmle[formulas]'.") from error
+    return optional(f"formulaic.{module}" if module else "formulaic", "Formulas need formulaic", "formulas")
 
 
 def _number(value: Any) -> np.ndarray:

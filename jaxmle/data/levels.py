@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import DataError, ModelError, rows_in_words
 from .expressions import formulaic
 from .tables import Table
+from .validate import reads_as_number
 
 SUSPECT_ROWS = 50
 """From so many rows on, a column of text with a level for every other row is taken for an identifier."""
@@ -60,7 +61,7 @@ def learn_levels(
     if categories is not None:
         present = set(found)
         return tuple(c for c in categories if c in present)
-    if bare and all(_reads_as_number(v) for v in found):
+    if bare and all(reads_as_number(v) for v in found):
         shown = ", ".join(repr(v) for v in found[:3])
         raise DataError(
             f"Column {term!r}, in the linear predictor of {parameter!r}, holds numbers as text ({shown}, ...). "
@@ -176,11 +177,3 @@ def coding(stored: dict[str, Any]) -> Coding:
     """What `codings` stored for one rank."""
     matrix = np.asarray(stored["matrix"], np.float64) if "matrix" in stored else None
     return Coding(tuple(stored["labels"]), tuple(stored.get("shown", ())), matrix)
-
-
-def _reads_as_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return True

@@ -111,7 +111,7 @@ class Table:
             for index in np.ndindex(values.shape[1:]):
                 label = f"{name}[{','.join(map(str, index))}]" if index else name
                 flat[label] = values[(slice(None), *index)]
-        return _optional("narwhals").from_dict(flat, backend=self._frame_type).to_native()
+        return optional("narwhals").from_dict(flat, backend=self._frame_type).to_native()
 
     def take(self, rows: np.ndarray) -> Table:
         """The table of these rows, in this order: indices (m,) from zero, or a mask (n,); sliced when asked for.
@@ -142,11 +142,11 @@ class Table:
         source = None if name in self._own or name not in self.names else self._source[name]
         if source is None or isinstance(source, np.ndarray):
             return None
-        nw = _optional("narwhals")
+        nw = optional("narwhals")
         if not isinstance(source.dtype, nw.Categorical | nw.Enum):
             return None
         # the main one may drop categories of an order of its own
-        stable = importlib.import_module("narwhals.stable.v2")
+        stable = optional("narwhals.stable.v2")
         return tuple(stable.from_native(source.to_native(), series_only=True).cat.get_categories().to_list())
 
     def numbered(self, rows: np.ndarray) -> np.ndarray:
@@ -206,13 +206,13 @@ def _read_value(name: str, value: Any) -> Any:
     """An array, or a narwhals Series where the value is a column of a data frame."""
     if isinstance(value, np.ndarray | list | tuple | jax.Array) or not _is_framed(value):
         return column_array(name, value)
-    nw = _optional("narwhals")
+    nw = optional("narwhals")
     try:
         wrapped = nw.from_native(value, allow_series=True)
     except TypeError:
         if not hasattr(value, "__arrow_c_array__"):
             return column_array(name, value)
-        pyarrow = _optional("pyarrow")
+        pyarrow = optional("pyarrow")
         wrapped = nw.from_native(pyarrow.chunked_array([pyarrow.array(value)]), series_only=True)
     if not isinstance(wrapped, nw.Series):
         raise refuse_table(name, value)
@@ -224,11 +224,17 @@ def _is_framed(value: Any) -> bool:
     return any(hasattr(value, marker) for marker in ("__arrow_c_stream__", "__arrow_c_array__", "iloc"))
 
 
-def _optional(package: str) -> Any:
+def optional(module: str, needed: str = "", extra: str = "frames") -> Any:
+    """A module of an optional package; raises an error that says what needs it and which extra to install.
+
+    needed: who needs the package, for the message.
+    """
     try:
-        return importlib.import_module(package)
+        return importlib.import_module(module)
     except ImportError as error:
-        raise MissingExtraError(f"Data of this type need {package}: pip install 'jaxmle[frames]'.") from error
+        package = module.split(".")[0]
+        who = needed or f"Data of this type need {package}"
+        raise MissingExtraError(f"{who}: pip install 'jaxmle[{extra}]'.") from error
 
 
 def _read_frame(data: Any) -> Table:
@@ -239,7 +245,7 @@ def _read_frame(data: Any) -> Table:
     if data is None or isinstance(data, list | tuple | int | float):
         kind = type(data).__name__
         raise DataError(f"The data are a {kind}; expected {_ACCEPTED}. Rows as dicts: pandas.DataFrame(rows).")
-    nw = _optional("narwhals")
+    nw = optional("narwhals")
     try:
         frame = _frame(nw, data)
     except TypeError as error:
@@ -265,13 +271,13 @@ def _frame(nw: Any, data: Any) -> Any:
     except TypeError:
         if not _is_framed(data):
             raise
-        pyarrow = _optional("pyarrow")
+        pyarrow = optional("pyarrow")
         return nw.from_native(pyarrow.table(data))
 
 
 def _from_series(series: Any) -> np.ndarray:
     """A column of a data frame as an array, nulls as NaN in numbers, NaT in dates and None elsewhere."""
-    nw, dtype = _optional("narwhals"), series.dtype
+    nw, dtype = optional("narwhals"), series.dtype
     if isinstance(dtype, nw.Decimal | nw.Int128 | nw.UInt128):
         return series.cast(nw.Float64).to_numpy()
     if dtype.is_numeric():
@@ -295,7 +301,7 @@ def _from_series(series: Any) -> np.ndarray:
 
 def _describe(series: Any) -> tuple[str, str | None]:
     """(the type by the user's name for it, "categories" or "struct" where the array would not tell)."""
-    nw, native = _optional("narwhals"), series.to_native()
+    nw, native = optional("narwhals"), series.to_native()
     label = str(native.dtype if hasattr(native, "dtype") else native.type)
     if isinstance(series.dtype, nw.Categorical | nw.Enum):
         return label, "categories"

@@ -189,7 +189,7 @@ def _why_not_numeric(values: np.ndarray, name: str, kind: str | None) -> tuple[s
         return _rows(values, wrong), "Turn dates and times into numbers, such as days since the first one."
     if isinstance(values[wrong[0]], list | tuple | dict | np.ndarray):
         return _rows(values, wrong), "Give one number per row, or an (n, p) matrix (np.stack) if all have one length."
-    unread = [int(row) for row in present if not _reads_as_number(values[row])]
+    unread = [int(row) for row in present if not reads_as_number(values[row])]
     if not unread:
         return f"{_rows(values, wrong)}, text that reads as numbers", "Convert it: np.asarray(x, dtype=float)."
     if 2 * len(unread) < len(present):
@@ -215,7 +215,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real | decimal.Decimal | np.bool_)
 
 
-def _reads_as_number(value: Any) -> bool:
+def reads_as_number(value: Any) -> bool:
+    """Whether a value is a number, or text that reads as one."""
     try:
         float(value)
     except (TypeError, ValueError):

@@ -127,6 +127,21 @@ class Conditional(abc.ABC):
         return None
 
 
+@dataclass(frozen=True)
+class OneColumn(Conditional):
+    """A response in one column, which is all that the log-density reads beside its parameters."""
+
+    name: str
+
+    @property
+    def response(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.name,)
+
+
 def held(distribution: Any) -> Any:
     """A distribution whose parameters are constants to autodiff."""
     return jax.tree.map(jax.lax.stop_gradient, distribution)
@@ -141,14 +156,12 @@ class Response(Conditional):
         names: the columns of the response.
         known: (field, column) for what the family knows in each row, such as the trials.
         levels: the two or more values that are encoded as 0, 1, ..., when these have been learnt from data.
-        suffix: what is added to the names of the parameters (a mixture's components have one each).
     """
 
     family: type[Distribution]
     names: tuple[str, ...]
     known: tuple[tuple[str, str], ...] = ()
     levels: tuple[Any, ...] | None = None
-    suffix: str = ""
 
     @property
     def response(self) -> tuple[str, ...]:
@@ -172,7 +185,7 @@ class Response(Conditional):
 
     def distribution(self, p: Any, row: Mapping[str, Any]) -> Distribution:
         fields = {field: row[column] for field, column in self.known}
-        fields |= {name: on_scale(p, name + self.suffix) for name in self.family.parameters}
+        fields |= {name: on_scale(p, name) for name in self.family.parameters}
         return self.family(**fields)
 
     def recession(
@@ -182,8 +195,7 @@ class Response(Conditional):
             return None
         y = columns[self.names[0]] if len(self.names) == 1 else np.stack([columns[n] for n in self.names], axis=1)
         known = {field: np.asarray(columns[column], np.float64) for field, column in self.known}
-        cones = self.family.recession(np.asarray(y), known, self.levels)
-        return None if cones is None else tuple(cone.renamed(self.suffix) for cone in cones)
+        return self.family.recession(np.asarray(y), known, self.levels)
 
     def bind(self, params: Mapping[str, Parameter], data: Data, weights: np.ndarray) -> Bound:
         known = {}
@@ -197,7 +209,7 @@ class Response(Conditional):
         else:
             y = np.stack([data.numeric(name, "the response").astype(np.float64) for name in self.names], axis=1)
         refuse_outside(self.family, self.names, y, known, data)
-        starts = {name + self.suffix: v for name, v in self.family.starts(y, weights, known).items()}
+        starts = self.family.starts(y, weights, known)
         return Bound(replace(self, levels=levels), params, encoded, starts, self.family.degenerate(y, known))
 
 

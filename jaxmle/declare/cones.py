@@ -28,10 +28,6 @@ class Towards:
     end: float | None
     rows: np.ndarray
 
-    def renamed(self, suffix: str) -> Towards:
-        """The same of a parameter whose name has a suffix."""
-        return replace(self, parameter=self.parameter + suffix)
-
     def among(self, rows: np.ndarray) -> Towards:
         """The same where its rows are numbers among these rows of more data."""
         return replace(self, rows=rows[self.rows])
@@ -55,10 +51,6 @@ class Contrast:
     """m sums of terms that must not fall: directions d of the predictors (identity links) with Σ terms(d) ≥ 0."""
 
     terms: tuple[Term, ...]
-
-    def renamed(self, suffix: str) -> Contrast:
-        """The same of parameters whose names have a suffix."""
-        return Contrast(tuple(replace(t, parameter=t.parameter + suffix) for t in self.terms))
 
     def among(self, rows: np.ndarray) -> Contrast:
         """The same where its rows are numbers among these rows of more data."""

@@ -161,16 +161,17 @@ def _answer(model: Model, estimates: Estimates, table: Any, question: Question, 
     args = (model, estimates.params, table, question.function, question.columns)
     if not se:
         return function_of_rows(*args)
-    values, errors = [], []
+    values, errors, known = [], [], None
     for value, slope, objective, z in derivatives_of_rows(*args):
+        if known is None:  # the same for every block of rows
+            known = unconstrained_covariance(estimates, objective, z)
         values.append(value)
-        errors.append(_delta(slope, estimates, objective, z))
+        errors.append(_delta(slope, *known))
     return Prediction(np.concatenate(values), np.concatenate(errors))
 
 
-def _delta(slope: np.ndarray, estimates: Estimates, objective: Objective, z: np.ndarray) -> np.ndarray:
+def _delta(slope: np.ndarray, covariance: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     """Standard errors (rows,) of functions with derivatives `slope` (rows, size) in the unconstrained vector."""
-    covariance, unknown = unconstrained_covariance(estimates, objective, z)
     errors = np.sqrt(np.maximum(np.einsum("ij,ij->i", slope @ covariance, slope), 0.0))
     errors[(np.abs(slope[:, unknown]) > 0).any(axis=1)] = np.nan
     return errors

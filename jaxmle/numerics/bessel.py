@@ -98,10 +98,10 @@ def _tail(angle: Array, k: Array) -> Array:
     length = jax.lax.stop_gradient(end) - x
     e = lambda v: v[..., None]
     area = integral(lambda s: jnp.exp(-2.0 * e(k) * jnp.sin(e(x) + 0.5 * s) * jnp.sin(0.5 * s)), length)
-    return area * jnp.exp(-k * _v(x) - _log_i0e(k)) / (2.0 * math.pi)
+    return area * jnp.exp(-k * _v(x) - log_i0e(k)) / (2.0 * math.pi)
 
 
-def _log_i0e(k: Array) -> Array:
+def log_i0e(k: Array) -> Array:
     """log I0(k) - k for k >= 0."""
     small, low, high = _split(k)
     return jnp.where(small, jnp.log1p(_less_one(0.25 * low * low, 0)) - low, _log_mean(high))
@@ -116,7 +116,7 @@ def _von_mises_cdf(x: Array, k: Array) -> Array:
 @_von_mises_cdf.defjvp
 def _von_mises_cdf_jvp(primals, tangents):
     (x, k), (dx, dk) = primals, tangents
-    density = jnp.exp(-k * _v(x) - _log_i0e(k)) / (2.0 * math.pi)
+    density = jnp.exp(-k * _v(x) - log_i0e(k)) / (2.0 * math.pi)
     slope = jax.jvp(lambda k: _tail(x, k), (k,), (jnp.ones_like(k),))[1]
     return _von_mises_cdf(x, k), dx * density + dk * jnp.where(x > 0, -slope, slope)
 

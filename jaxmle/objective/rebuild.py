@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 
 from ..data.tables import Table
@@ -67,11 +68,9 @@ def derivatives_of_rows(
     """
     model = replace(model, log_density=function, unit="row")
     table = table.with_columns(columns or {})
-    at, step = 0, table.n_rows
-    first, z = rebuilt(model, params, table.take(np.arange(min(table.n_rows, 1))))
-    step = max(NUMBERS_AT_ONCE // max(first.size, 1), 1)
-    while at < table.n_rows:
+    size = sum(np.size(leaf) for leaf in jax.tree.leaves(dict(params)))
+    step = max(NUMBERS_AT_ONCE // max(size, 1), 1)
+    for at in range(0, table.n_rows, step):
         rows = np.arange(at, min(at + step, table.n_rows))
         objective, z = rebuilt(model, params, table if len(rows) == table.n_rows else table.take(rows))
         yield objective.terms(z), objective.scores(z) / objective.scale, objective, z
-        at += step

@@ -58,12 +58,7 @@ def _regression(model: Model, source: Source, design_number: Mapping[str, int], 
         return {}
     y = np.asarray(source.columns[model.log_density.response[0]], np.float64)
     offset = np.asarray(source.offsets.get(first, np.zeros(len(y))), np.float64)
-    x = np.zeros((n, p))
-    x[:, list(design.dense)] = design.matrix
-    for factor in design.factors:
-        coded = np.flatnonzero(factor.codes >= 0)
-        x[coded, factor.first + factor.codes[coded]] = 1.0
-    return dict(kind.regression_starts(y, weights, x, offset))
+    return dict(kind.regression_starts(y, weights, design.written_out(np.arange(n)), offset))
 
 
 def _coefficients(source: Source, name: str, design: Any, eta: np.ndarray) -> np.ndarray:

@@ -32,9 +32,7 @@ def plot_path(path: Any, ax: Axes | None = None) -> Axes:
             path.names[j], (path.strengths[-1], path.coef[-1, j]), xytext=(4, 0), textcoords="offset points",
             fontsize="small", va="center",
         )  # fmt: skip
-    axes.set_xscale("log")
-    axes.invert_xaxis()
-    axes.set_xlabel("strength of the penalty")
+    _strengths(axes)
     axes.set_ylabel("coefficient")
     _open(axes)
     return axes
@@ -54,10 +52,15 @@ def plot_scores(validation: Any, ax: Axes | None = None) -> Axes:
     axes.errorbar(validation.strengths, validation.mean, validation.std_error, fmt="o", markersize=3, linewidth=0.8)
     axes.axvline(validation.best, color="0.4", linewidth=1, linestyle=(0, (4, 3)), label="best")
     axes.axvline(validation.best_one_se, color="0.4", linewidth=1, linestyle=":", label="one standard error")
-    axes.set_xscale("log")
-    axes.invert_xaxis()
-    axes.set_xlabel("strength of the penalty")
+    _strengths(axes)
     axes.set_ylabel(f"{validation.score.replace('_', ' ')} of rows not fitted")
     axes.legend(frameon=False, fontsize="small")
     _open(axes)
     return axes
+
+
+def _strengths(axes: Axes) -> None:
+    """An axis of strengths, the strongest penalty first."""
+    axes.set_xscale("log")
+    axes.invert_xaxis()
+    axes.set_xlabel("strength of the penalty")

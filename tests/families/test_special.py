@@ -162,7 +162,7 @@ def test_new_data_are_read_with_the_levels_of_the_fit(answers):
 
 
 def test_the_order_of_categories_is_kept():
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="pandas is an extra")
     rng = np.random.default_rng(1)
     x = rng.normal(size=400)
     code = np.digitize(x + rng.logistic(size=400), [-1.0, 1.0])

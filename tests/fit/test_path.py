@@ -142,7 +142,7 @@ def test_the_choice():
 
 
 def test_pictures(path):
-    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is an extra")
     pyplot.switch_backend("agg")
     axes = path.plot()
     assert len(axes.lines) == 7

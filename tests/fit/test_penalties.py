@@ -65,7 +65,7 @@ def test_glmnet(model, penalty, expected):
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.6, 1.0])
 def test_scikit_learns_logistic_regression(l1_ratio):
-    linear = pytest.importorskip("sklearn.linear_model")
+    linear = pytest.importorskip("sklearn.linear_model", reason="scikit-learn is an extra")
     settings = dict(C=1 / 2.5, l1_ratio=l1_ratio, solver="saga", tol=1e-12, max_iter=100_000)
     peer = linear.LogisticRegression(**settings).fit(X, DATA["b"])
     f = fit(LOGISTIC, DATA, penalty=ElasticNet(2.5, l1_ratio))
@@ -73,14 +73,14 @@ def test_scikit_learns_logistic_regression(l1_ratio):
 
 
 def test_scikit_learns_poisson_regressor():
-    linear = pytest.importorskip("sklearn.linear_model")
+    linear = pytest.importorskip("sklearn.linear_model", reason="scikit-learn is an extra")
     peer = linear.PoissonRegressor(alpha=3.0 / 60, tol=1e-10, max_iter=10_000).fit(X, DATA["c"])
     np.testing.assert_allclose(array(fit(COUNTS, DATA, penalty=Ridge(3.0)))[1:], peer.coef_, atol=1e-6)
 
 
 @pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
 def test_scikit_learns_elastic_net(l1_ratio):
-    linear = pytest.importorskip("sklearn.linear_model")
+    linear = pytest.importorskip("sklearn.linear_model", reason="scikit-learn is an extra")
     peer = linear.ElasticNet(alpha=6.0 / 60, l1_ratio=l1_ratio, tol=1e-14, max_iter=100_000).fit(X, DATA["g"])
     f = fit(normal("g" + TERMS, sd=1.0), DATA, penalty=ElasticNet(6.0, l1_ratio))
     np.testing.assert_allclose(array(f), [peer.intercept_, *peer.coef_], atol=1e-9)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...errors import DataError, ModelError, did_you_mean
-from ..conditional import Bound, Conditional, Data
+from ..conditional import Bound, Data, OneColumn
 from ..cones import Cone, largest_of
 from ..distributions.base import Distribution
 from ..distributions.labelled import Categorical
@@ -53,24 +53,15 @@ def categorical(response: str, *, logits: Any = None, reference: Any = None) -> 
 
 
 @dataclass(frozen=True)
-class Labels(Conditional):
+class Labels(OneColumn):
     """A response that is a label; `levels`, the reference first, have been learnt from data or are None."""
 
-    name: str
     reference: Any = None
     levels: tuple[Any, ...] | None = None
 
     @property
     def coding(self) -> str:
         return "" if self.levels is None else f"reference {self.levels[0]}"
-
-    @property
-    def response(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.name,)
 
     @property
     def kind(self) -> type[Distribution]:

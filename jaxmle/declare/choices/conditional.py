@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import DataError, ModelError, rows_in_words
 from ...numerics import log_softmax
-from ..conditional import Bound, Conditional, Data
+from ..conditional import Bound, Data, OneColumn
 from ..cones import Cone, chosen_among
 from ..distributions.base import Distribution
 from ..distributions.levels import encode_binary
@@ -52,20 +52,11 @@ def conditional_logit(response: str, *, group: str, utility: Any = None) -> Mode
 
 
 @dataclass(frozen=True)
-class Chosen(Conditional):
+class Chosen(OneColumn):
     """The choice of one row of a group; called with the rows of a group and their mask."""
 
-    name: str
     group: str
     levels: tuple[Any, ...] | None = None
-
-    @property
-    def response(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.name,)
 
     @property
     def outermost(self) -> bool:

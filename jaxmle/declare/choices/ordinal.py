@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError, ModelError
-from ..conditional import Bound, Conditional, Data
+from ..conditional import Bound, Data, OneColumn
 from ..cones import Cone, between_cutpoints
 from ..distributions.base import Distribution
 from ..distributions.labelled import ORDERED
@@ -61,10 +61,9 @@ def _cutpoints(given: Any) -> Ordered:
 
 
 @dataclass(frozen=True)
-class OrderedLabels(Conditional):
+class OrderedLabels(OneColumn):
     """A response that is a label with an order; `located` says whether there are predictors."""
 
-    name: str
     link: str
     located: bool
     levels: tuple[Any, ...] | None = None
@@ -72,14 +71,6 @@ class OrderedLabels(Conditional):
     @property
     def coding(self) -> str:
         return "" if self.levels is None else " < ".join(map(str, self.levels[:10]))
-
-    @property
-    def response(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.name,)
 
     @property
     def kind(self) -> type[Distribution]:

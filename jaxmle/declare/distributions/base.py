@@ -97,7 +97,7 @@ class Distribution(abc.ABC):
                     continue
                 try:
                     kind = eval(kind, vars(sys.modules[cls.__module__]), dict(caller.f_locals))
-                except Exception as error:
+                except (NameError, AttributeError, SyntaxError, TypeError, ModelError) as error:
                     raise ModelError(f"{cls.__name__}.{name}: the annotation {kind!r} cannot be read.") from error
             if isinstance(kind, type) and issubclass(kind, Domain):
                 try:

@@ -11,11 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ..cones import Cone, zeros
 from ..domains import Positive
 from . import count_kernels, sums
-from .base import Distribution, weighted_mean, weighted_variance
-from .supports import COUNT
+from .base import weighted_mean, weighted_variance
+from .counts import CountResponse
 
 WIDE = 150.0
 """From this value of dispersion times location on, the distribution is far from zero."""
@@ -29,7 +28,7 @@ STRIDE = 0.6
 STRIDES = np.arange(-18, 19)
 
 
-class ConwayMaxwellPoisson(Distribution):
+class ConwayMaxwellPoisson(CountResponse):
     """A count with probability rate^y / (y!)^dispersion / Z: underdispersed for dispersion > 1, the Poisson at 1.
 
     Parameters as in Shmueli, Minka, Kadane, Borle and Boatwright (2005), where they are lambda and nu. Z is summed to
@@ -41,7 +40,6 @@ class ConwayMaxwellPoisson(Distribution):
     rate: Positive
     dispersion: Positive
 
-    support = COUNT
     title = "Conway-Maxwell-Poisson regression"
 
     def _natural(self) -> tuple[Array, Array]:
@@ -85,18 +83,10 @@ class ConwayMaxwellPoisson(Distribution):
         return at @ jnp.stack([mean - here, moved - _peak(log_location)]) - _moments(0, at, log_location)[0]
 
     @classmethod
-    def recession(
-        cls, y: np.ndarray, known: Mapping[str, np.ndarray], levels: tuple[Any, ...] | None
-    ) -> tuple[Cone, ...]:
-        return zeros("rate", y)
-
-    @classmethod
     def degenerate(cls, y: np.ndarray, known: Mapping[str, np.ndarray]) -> str | None:
-        if not y.any():
-            return f"all {len(y):,} counts are 0: the likelihood grows as every rate goes to 0"
-        if (y == y[0]).all():
+        if y.any() and (y == y[0]).all():
             return f"all {len(y):,} counts are {float(y[0]):g}: the likelihood grows as the dispersion parameter does"
-        return None
+        return super().degenerate(y, known)
 
     @classmethod
     def starts(cls, y: np.ndarray, weights: np.ndarray, known: Mapping[str, np.ndarray]) -> dict[str, Any]:

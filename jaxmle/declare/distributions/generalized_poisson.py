@@ -9,14 +9,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..cones import Cone, zeros
 from ..domains import Positive
 from . import count_kernels
-from .base import Distribution, weighted_mean, weighted_variance
-from .supports import COUNT
+from .base import weighted_mean, weighted_variance
+from .counts import CountResponse
 
 
-class GeneralizedPoisson(Distribution):
+class GeneralizedPoisson(CountResponse):
     """A count with Var = mean (1 + dispersion)²: the Poisson as dispersion goes to 0, skewer than a negative binomial.
 
     Consul and Jain's (1973) theta (theta + lambda y)^(y-1) exp(-theta - lambda y) / y! with theta = mean / (1 + dispersion)
@@ -27,7 +26,6 @@ class GeneralizedPoisson(Distribution):
     mean: Positive
     dispersion: Positive
 
-    support = COUNT
     title = "Generalised Poisson regression"
 
     def log_prob(self, y: Any) -> Any:
@@ -41,18 +39,6 @@ class GeneralizedPoisson(Distribution):
 
     def variance(self) -> Any:
         return self.mean * (1.0 + self.dispersion) ** 2
-
-    @classmethod
-    def recession(
-        cls, y: np.ndarray, known: Mapping[str, np.ndarray], levels: tuple[Any, ...] | None
-    ) -> tuple[Cone, ...]:
-        return zeros("mean", y)
-
-    @classmethod
-    def degenerate(cls, y: np.ndarray, known: Mapping[str, np.ndarray]) -> str | None:
-        if not y.any():
-            return f"all {len(y):,} counts are 0: the likelihood grows as every mean goes to 0"
-        return None
 
     @classmethod
     def starts(cls, y: np.ndarray, weights: np.ndarray, known: Mapping[str, np.ndarray]) -> dict[str, Any]:

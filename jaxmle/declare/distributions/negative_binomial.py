@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,27 +12,26 @@ import numpy as np
 
 from ...numerics import log1mexp, log_gammainc, log_gammaincc
 from ...numerics.incomplete_beta import log_smaller
-from ..cones import Cone, zeros
 from ..domains import Positive
 from . import count_kernels
-from .base import Distribution, weighted_mean, weighted_variance
-from .supports import COUNT
+from .base import weighted_mean, weighted_variance
+from .counts import CountResponse
 
 POISSON = 1e-15
 """Where alpha times the largest count at hand is below this, probabilities are the Poisson's to rounding."""
 
 
-class _Overdispersed(Distribution):
+class _Overdispersed(CountResponse):
     """A count that is a Poisson with a gamma-distributed rate of coefficient of variation sqrt(alpha)."""
 
     mean: Positive
     dispersion: Positive
 
-    support = COUNT
     title = "Negative binomial regression"
 
+    @abc.abstractmethod
     def _alpha(self) -> Any:
-        raise NotImplementedError
+        """What multiplies the square of the mean in the variance."""
 
     def log_prob(self, y: Any) -> Any:
         return count_kernels.negative_binomial(y, self.log_of("mean"), self.mean, self._alpha())
@@ -67,18 +67,6 @@ class _Overdispersed(Distribution):
         # in logarithms: a draw of a gamma variable of small shape is below the smallest number
         rate = self.mean * jnp.exp(jax.random.loggamma(first, r, dtype=jnp.float64) - jnp.log(r))
         return jax.random.poisson(second, rate).astype(jnp.float64)
-
-    @classmethod
-    def recession(
-        cls, y: np.ndarray, known: Mapping[str, np.ndarray], levels: tuple[Any, ...] | None
-    ) -> tuple[Cone, ...]:
-        return zeros("mean", y)
-
-    @classmethod
-    def degenerate(cls, y: np.ndarray, known: Mapping[str, np.ndarray]) -> str | None:
-        if not y.any():
-            return f"all {len(y):,} counts are 0: the likelihood grows as every mean goes to 0"
-        return None
 
 
 class NegativeBinomial(_Overdispersed):

@@ -10,19 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...numerics import log_gammainc, log_gammaincc
-from ..cones import Cone, zeros
 from ..domains import Positive
 from . import count_kernels
-from .base import Distribution, weighted_mean
-from .supports import COUNT
+from .base import weighted_mean
+from .counts import CountResponse
 
 
-class Poisson(Distribution):
+class Poisson(CountResponse):
     """A count with mean and variance `rate`."""
 
     rate: Positive
 
-    support = COUNT
     title = "Poisson regression"
 
     def log_prob(self, y: Any) -> Any:
@@ -52,18 +50,6 @@ class Poisson(Distribution):
 
     def expected_log_prob(self, truth: Poisson) -> Any:
         return truth.rate * self.log_of("rate") - self.rate  # log y! does not depend on the rate
-
-    @classmethod
-    def degenerate(cls, y: np.ndarray, known: Mapping[str, np.ndarray]) -> str | None:
-        if not y.any():
-            return f"all {len(y):,} counts are 0: the likelihood grows as every rate goes to 0"
-        return None
-
-    @classmethod
-    def recession(
-        cls, y: np.ndarray, known: Mapping[str, np.ndarray], levels: tuple[Any, ...] | None
-    ) -> tuple[Cone, ...]:
-        return zeros("rate", y)
 
     @classmethod
     def starts(cls, y: np.ndarray, weights: np.ndarray, known: Mapping[str, np.ndarray]) -> dict[str, Any]:

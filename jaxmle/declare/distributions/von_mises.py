@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from ...numerics import bessel_ratio, von_mises_cdf
-from ...numerics.bessel import _log_i0e as log_i0e
+from ...numerics.bessel import log_i0e
 from ..domains import Positive, Real
 from .base import Distribution, weighted_mean
 from .summaries import unchanging
