@@ -93,7 +93,7 @@ def start_vector(model: Model, layout: Layout, start: Mapping[str, Any] | None) 
 
 def _put(layout: Layout, theta: Mapping[str, Any], u: np.ndarray) -> None:
     """Put whole parameters, given on the natural scale, into the flat vector."""
-    blocks = tuple(b for b in layout.denses if b.name in theta)
+    blocks = tuple(b for b in layout.blocks if b.name in theta)
     if blocks:
         parts, _, _ = runtime.call(_unconstrained, blocks, [theta[b.name] for b in blocks])
         for block, part in zip(blocks, jax.device_get(parts)):

@@ -6,9 +6,10 @@ sees, holds the free ones among them, each divided by a scale that makes columns
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import prod
 from typing import Any
 
 import jax
@@ -23,8 +24,23 @@ from .designs import Columns
 
 
 @dataclass(frozen=True)
+class Contraction:
+    """How a parameter that is the same in all rows enters one predictor, found in a log-density (see `structure`).
+
+    `entries` are those of the parameter, flat, by term and then by output: the coefficients, shape (terms, outputs).
+    `shape` is the predictor's in one row.
+    """
+
+    entries: Sequence[int]
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Block:
-    """One parameter's stretch `u[start:stop]`; `terms`, `design` (its number) and `columns` belong to a `Linear` alone."""
+    """One parameter's stretch `u[start:stop]`.
+
+    `terms`, `design` (its number) and `columns` belong to a predictor: a `Linear`, or what was `found` in the density.
+    """
 
     name: str
     parameter: Domain | Linear
@@ -33,10 +49,31 @@ class Block:
     terms: tuple[str, ...] = ()
     design: int = -1
     columns: Columns = field(default_factory=Columns)
+    found: Contraction | None = None
 
     @property
     def is_linear(self) -> bool:
         return isinstance(self.parameter, Linear)
+
+    @property
+    def has_predictor(self) -> bool:
+        """Whether it enters each row by a linear predictor, one declared or one found."""
+        return self.is_linear or self.found is not None
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The shape of its predictor in one row."""
+        return self.parameter.shape if isinstance(self.parameter, Linear) else self.found.shape  # type: ignore[union-attr]
+
+    @property
+    def n_outputs(self) -> int:
+        return prod(self.outputs)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Where in `u` the predictor's coefficients are, shape (terms, outputs)."""
+        entries = np.arange(self.stop - self.start) if self.found is None else np.asarray(self.found.entries)
+        return self.start + entries.reshape(-1, self.n_outputs)
 
     @property
     def elementwise(self) -> bool:
@@ -103,8 +140,14 @@ class Layout:
         return tuple(b for b in self.blocks if b.is_linear)
 
     @property
+    def predicted(self) -> tuple[Block, ...]:
+        """The blocks that enter each row by a predictor."""
+        return tuple(b for b in self.blocks if b.has_predictor)
+
+    @property
     def denses(self) -> tuple[Block, ...]:
-        return tuple(b for b in self.blocks if not b.is_linear)
+        """The blocks that the log-density gets as they are, the same for every row."""
+        return tuple(b for b in self.blocks if not b.has_predictor)
 
     @property
     def dense_index(self) -> np.ndarray:

@@ -12,7 +12,6 @@ from jax.tree_util import DictKey, register_pytree_with_keys
 
 from ..declare.distributions.base import OnScale
 from ..declare.domains import Elementwise
-from ..declare.linear import Linear
 from ..errors import DataError, ModelError, did_you_mean
 from .designs import times
 from .layout import Block, Layout
@@ -128,12 +127,12 @@ class Program:
 
     @property
     def predictors(self) -> tuple[Block, ...]:
-        """The linear blocks whose predictors are variables of their own."""
-        return self.layout.linears if self.structured else ()
+        """The blocks whose predictors are variables of their own."""
+        return self.layout.predicted if self.structured else ()
 
     @property
     def n_predictors(self) -> int:
-        return sum(b.parameter.n_outputs for b in self.predictors)  # type: ignore[union-attr]
+        return sum(b.n_outputs for b in self.predictors)
 
     @property
     def dtype(self) -> Any:
@@ -153,9 +152,9 @@ def in_precision(program: Program, chunk: dict) -> dict:
 
 def predictor(program: Program, block: Block, u: jax.Array, chunk: dict, offset: bool = True) -> jax.Array:
     """A linear predictor on every row of a chunk, shape (outputs, ..., rows)."""
-    linear = block.parameter
-    assert isinstance(linear, Linear)
-    beta = u[block.start : block.stop].reshape(len(block.terms), linear.n_outputs).astype(program.dtype)
+    in_order = block.found is None or isinstance(block.found.entries, range)
+    beta = (u[block.start : block.stop] if in_order else u[block.positions]).reshape(-1, block.n_outputs)
+    beta = beta.astype(program.dtype)
     eta = times(block.columns, chunk["designs"][block.design], beta)
     if offset and block.name in chunk["offsets"]:
         eta = eta + chunk["offsets"][block.name].reshape(eta.shape)
@@ -191,14 +190,13 @@ def log_densities(
     scales: dict[str, OnScale] = {}
     etas: dict[str, jax.Array] = {}
     at = 0
-    for block in layout.linears:
+    for block in layout.predicted:
         if not program.structured:
             value = predictor(program, block, dense, chunk)
         else:
-            k = block.parameter.n_outputs  # type: ignore[union-attr]
-            value = eta[at : at + k]
-            at += k
-        etas[block.name] = value.reshape(*block.parameter.shape, *value.shape[1:])  # type: ignore[union-attr]
+            value = eta[at : at + block.n_outputs]
+            at += block.n_outputs
+        etas[block.name] = value.reshape(*block.outputs, *value.shape[1:])
     at = 0
     for block in layout.denses:
         size = block.stop - block.start
@@ -211,7 +209,8 @@ def log_densities(
 
     def params(etas: dict[str, jax.Array]) -> Params:
         on = {b.name: OnScale(b.parameter.link, etas[b.name]) for b in layout.linears}  # type: ignore[union-attr]
-        return Params(natural | {name: x.value for name, x in on.items()}, scales | on)
+        found = {b.name: etas[b.name] for b in layout.predicted if not b.is_linear}  # as such a density asks for them
+        return Params(natural | found | {name: x.value for name, x in on.items()}, scales | on)
 
     if program.unit == "all":
         last_to_first = {k: jnp.moveaxis(v, -1, 0) for k, v in etas.items()}

@@ -14,10 +14,10 @@ def column_scale(layout: Layout, designs: Sequence[Design]) -> np.ndarray:
     """For each entry of `u`, a power of two near 1/(root mean square of its column): `z` ignores units of columns."""
     scale = np.ones(layout.size)
     cached: dict[int, np.ndarray] = {}
-    for block in layout.linears:
+    for block in layout.predicted:
         if block.design not in cached:
             cached[block.design] = np.exp2(-np.round(_log2_sizes(designs[block.design])))
-        scale[block.start : block.stop] = np.repeat(cached[block.design], block.parameter.n_outputs)  # type: ignore[union-attr]
+        scale[block.positions] = cached[block.design][:, None]
     return scale
 
 
