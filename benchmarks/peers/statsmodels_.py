@@ -13,33 +13,28 @@ import warnings
 import numpy as np
 
 from ..glms import GLM
-from . import Answer
+from ..many import Many
+from .answer import Answer
 
 MODELS = {
     "negbin": ("discrete.discrete_model", "NegativeBinomial"),
     "logistic": ("discrete.discrete_model", "Logit"),
     "student_t": ("miscmodels.tmodel", "TLinearModel"),
+    "zero_inflated": ("discrete.count_model", "ZeroInflatedPoisson"),
+    "beta": ("othermod.betareg", "BetaModel"),
+    "many": ("discrete.discrete_model", "Logit"),
 }
 
 
 def likelihood_model(GenericLikelihoodModel, case, data):
-    """A `GenericLikelihoodModel` of the case, with positive parameters on the log scale."""
-    logs = [name in ("alpha", "scale", "df", "sigma") for name in case.extras]
-    p = data["X"].shape[1]
-
-    def natural(z):
-        extras = [np.exp(v) if log else v for v, log in zip(z[p:], logs)]
-        return np.concatenate([z[:p], extras])
+    """A `GenericLikelihoodModel` of the case, with its extra parameters on scales without bounds, and a start."""
 
     class Custom(GenericLikelihoodModel):
         def loglikeobs(self, params):
             with np.errstate(all="ignore"):
-                return case.terms(natural(params), data)
+                return case.terms(case.natural(params), data)
 
-    model = Custom(data["y"], data["X"], extra_params_names=list(case.extras))
-    start = case.start(data)
-    start[p:] = [np.log(v) if log else v for v, log in zip(start[p:], logs)]
-    return model, start, natural
+    return Custom(data["y"], data["X"], extra_params_names=list(case.extras)), case.searched(case.start(data))
 
 
 class GLMAdapter:
@@ -49,7 +44,8 @@ class GLMAdapter:
         self.kind, self.way, self.tolerance = case.kind, way, 1e-8
         # change of the deviance from one step to the next; change of the coefficients
         self.tolerances = (1e4, 1e3, 100.0, 10.0, 1.0, 1e-2, 1e-8) if way else (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8)
-        self.y, self.X = data["y"], np.column_stack([np.ones(len(data["y"])), data["X"]])
+        self.y, self.offset = data["y"], case.offset(data)
+        self.X = np.column_stack([np.ones(len(data["y"])), case.design(data)])
         if way:
             self.model = importlib.import_module("statsmodels.genmod.generalized_linear_model").GLM
             self.families = importlib.import_module("statsmodels.genmod.families")
@@ -70,10 +66,11 @@ class GLMAdapter:
                 families = self.families
                 made = {"logistic": families.Binomial, "poisson": families.Poisson}.get(self.kind)
                 family = families.Gamma(families.links.Log()) if made is None else made()
-                result = self.model(self.y, self.X, family=family).fit(tol=self.tolerance)
+                result = self.model(self.y, self.X, family=family, offset=self.offset).fit(tol=self.tolerance)
                 converged = bool(result.converged)
             else:
-                result = self.model(self.y, self.X).fit(disp=False, tol=self.tolerance)
+                more = {} if self.offset is None else {"offset": self.offset}
+                result = self.model(self.y, self.X, **more).fit(disp=False, tol=self.tolerance)
                 converged = bool(result.mle_retvals["converged"])
             std_errors = np.asarray(result.bse)
             # its log-likelihood of the gamma has Pearson's dispersion, not the maximum likelihood one
@@ -81,8 +78,30 @@ class GLMAdapter:
         return Answer(np.asarray(result.params), own, std_errors, converged)
 
 
+class ManyAdapter:
+    """`Logit` in a loop over the data sets; the constants are put beside X before any clock runs."""
+
+    description = "discrete Logit, Newton, a loop over the data sets; standard errors"
+    tolerances = (1e-1, 1e-2, 1e-4, 1e-8)
+
+    def __init__(self, data):
+        self.y, self.tolerance = data["y"], 1e-8
+        self.X = np.concatenate([np.ones((*data["X"].shape[:2], 1)), data["X"]], axis=2)
+        self.model = importlib.import_module("statsmodels.discrete.discrete_model").Logit
+
+    def fit(self) -> Answer:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            results = [self.model(y, X).fit(disp=False, tol=self.tolerance) for X, y in zip(self.X, self.y)]
+            theta, std_errors = (np.concatenate([getattr(r, name) for r in results]) for name in ("params", "bse"))
+            own, converged = -sum(r.llf for r in results), all(r.mle_retvals["converged"] for r in results)
+        return Answer(theta, float(own), std_errors, bool(converged))
+
+
 class Adapter:
     def __new__(cls, case, data, threads, folder, way=""):
+        if isinstance(case, Many):
+            return ManyAdapter(data)
         return GLMAdapter(case, data, way) if isinstance(case, GLM) else super().__new__(cls)
 
     def __init__(self, case, data, threads, folder):
@@ -94,6 +113,8 @@ class Adapter:
     def description(self):
         return {
             "negbin": "discrete NegativeBinomial (NB2), analytic derivatives, BFGS",
+            "zero_inflated": "discrete ZeroInflatedPoisson, analytic gradient, BFGS",
+            "beta": "othermod.BetaModel, analytic derivatives, BFGS",
             "logistic": "discrete Logit, Newton",
             "student_t": "miscmodels.TLinearModel, numerical derivatives, BFGS",
         }.get(self.case.name, "GenericLikelihoodModel subclass, numerical derivatives, BFGS")
@@ -101,28 +122,23 @@ class Adapter:
     def fit(self) -> Answer:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
-            result, theta = getattr(self, self.case.name, self.generic)()
-        return Answer(
-            np.asarray(theta),
-            -float(result.llf),
-            np.asarray(result.bse)[: self.p],
-            bool(result.mle_retvals.get("converged")),
-        )
+            if self.case.name in MODELS:
+                model, start = self.model(self.data["y"], self.data["X"]), None
+            else:
+                model, start = likelihood_model(self.model, self.case, self.data)
+            settings = {} if self.case.name == "logistic" else {"method": "bfgs", "maxiter": 1000}
+            result = model.fit(start_params=start, disp=False, **settings)
+            theta, std_errors = self.ordered(np.asarray(result.params), np.asarray(result.bse))
+        return Answer(theta, -float(result.llf), std_errors, bool(result.mle_retvals.get("converged")))
 
-    def negbin(self):
-        result = self.model(self.data["y"], self.data["X"]).fit(disp=False, maxiter=1000)
-        return result, result.params
-
-    def logistic(self):
-        result = self.model(self.data["y"], self.data["X"]).fit(disp=False)
-        return result, result.params
-
-    def student_t(self):
-        result = self.model(self.data["y"], self.data["X"]).fit(method="bfgs", disp=False, maxiter=1000)
-        *beta, df, scale = result.params
-        return result, [*beta, abs(scale), df]
-
-    def generic(self):
-        model, start, natural = likelihood_model(self.model, self.case, self.data)
-        result = model.fit(start_params=start, method="bfgs", disp=False, maxiter=1000)
-        return result, natural(result.params)
+    def ordered(self, params, std_errors):
+        """The parameters in the order and on the scales of the case, and the coefficients' standard errors."""
+        name = self.case.name
+        if name == "zero_inflated":
+            return self.case.natural(np.append(params[1:], params[0])), std_errors[1:]
+        if name == "student_t":
+            *beta, df, scale = params
+            return np.array([*beta, abs(scale), df]), std_errors[: self.p]
+        if name in ("negbin", "logistic"):
+            return params, std_errors[: self.p]
+        return self.case.natural(params), std_errors[: self.p]

@@ -1,9 +1,8 @@
-# Rscript fit.R FOLDER CASE THREADS compile | fit SECONDS REPEATS
-# FOLDER holds CASE.cpp, and as raw float64: X.bin (columns first), y.bin, start.bin and, for weibull, event.bin.
-# `fit` prints one line per fit, each written as soon as it is known.
+# Rscript fit.R CASE THREADS EXTRAS compile | fit SECONDS REPEATS
+# The folder holds CASE.cpp, and as raw float64: X.bin (columns first), y.bin, start.bin and, for weibull, event.bin.
+# EXTRAS are the template's names of the parameters after beta. `fit` prints one line per fit, as soon as it is known.
 args <- commandArgs(TRUE)
-case <- args[2]; threads <- as.integer(args[3])
-setwd(args[1])
+case <- args[1]; threads <- as.integer(args[2]); extras <- strsplit(args[3], ",")[[1]]
 suppressPackageStartupMessages(library(TMB))
 if (args[4] == "compile") {
   seconds <- system.time(TMB::compile(paste0(case, ".cpp"), openmp = TRUE))[["elapsed"]]
@@ -15,8 +14,7 @@ y <- read("y")
 data <- list(X = matrix(read("X"), nrow = length(y)), y = y)
 if (case == "weibull") data$event <- read("event")
 start <- read("start"); p <- ncol(data$X)
-names_of <- list(negbin = "log_alpha", weibull = "log_scale", student_t = c("log_scale", "log_df"), gev = c("log_sigma", "xi"))[[case]]
-parameters <- c(list(beta = start[seq_len(p)]), as.list(setNames(start[-seq_len(p)], names_of)))
+parameters <- c(list(beta = start[seq_len(p)]), as.list(setNames(start[-seq_len(p)], extras)))
 began <- proc.time()[["elapsed"]]
 budget <- as.numeric(args[5])
 for (k in seq_len(as.integer(args[6]))) {
