@@ -115,10 +115,13 @@ class Adapter:
 class ManyAdapter:
     description = "jm.fit_many on stacked arrays, observed-information standard errors"
 
+    tolerances = TOLERANCES
+
     def __init__(self, data):
         self.data, self.model = data, jm.bernoulli("y", prob=jm.Linear([1, "X"]))
+        self.tolerance: float | None = None
 
     def fit(self) -> Answer:
-        fits = jm.fit_many(self.model, self.data)
+        fits = jm.fit_many(self.model, self.data, tol=self.tolerance, progress=False)
         theta, std_errors = np.asarray(fits.coef).ravel(), np.asarray(fits.std_errors).ravel()
         return Answer(theta, -float(np.sum(fits.log_likelihood)), std_errors, bool(np.all(fits.converged)))
