@@ -25,10 +25,10 @@ from .designs import Columns
 
 @dataclass(frozen=True)
 class Contraction:
-    """How a parameter that is the same in all rows enters one predictor, found in a log-density (see `structure`).
+    """A predictor that a log-density makes of parameters that are the same in all rows (see `structure`).
 
-    `entries` are those of the parameter, flat, by term and then by output: the coefficients, shape (terms, outputs).
-    `shape` is the predictor's in one row.
+    `entries` says where in `u` its coefficients are, shape (terms, outputs), flat; `shape` is its own in one row. Where
+    it is made of several parameters, those but the first have one without outputs.
     """
 
     entries: Sequence[int]
@@ -57,7 +57,7 @@ class Block:
 
     @property
     def has_predictor(self) -> bool:
-        """Whether it enters each row by a linear predictor, one declared or one found."""
+        """Whether it enters each row by a linear predictor, one declared or one found, of its own or another block's."""
         return self.is_linear or self.found is not None
 
     @property
@@ -72,8 +72,8 @@ class Block:
     @property
     def positions(self) -> np.ndarray:
         """Where in `u` the predictor's coefficients are, shape (terms, outputs)."""
-        entries = np.arange(self.stop - self.start) if self.found is None else np.asarray(self.found.entries)
-        return self.start + entries.reshape(-1, self.n_outputs)
+        entries = np.asarray(range(self.start, self.stop) if self.found is None else self.found.entries, dtype=int)
+        return entries.reshape(len(self.terms), self.n_outputs)
 
     @property
     def elementwise(self) -> bool:
@@ -141,8 +141,8 @@ class Layout:
 
     @property
     def predicted(self) -> tuple[Block, ...]:
-        """The blocks that enter each row by a predictor."""
-        return tuple(b for b in self.blocks if b.has_predictor)
+        """The blocks of the predictors."""
+        return tuple(b for b in self.blocks if b.has_predictor and b.n_outputs)
 
     @property
     def denses(self) -> tuple[Block, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import DictKey, register_pytree_with_keys
 
 from ..declare.distributions.base import OnScale
@@ -152,9 +153,9 @@ def in_precision(program: Program, chunk: dict) -> dict:
 
 def predictor(program: Program, block: Block, u: jax.Array, chunk: dict, offset: bool = True) -> jax.Array:
     """A linear predictor on every row of a chunk, shape (outputs, ..., rows)."""
-    in_order = block.found is None or isinstance(block.found.entries, range)
-    beta = (u[block.start : block.stop] if in_order else u[block.positions]).reshape(-1, block.n_outputs)
-    beta = beta.astype(program.dtype)
+    where = range(block.start, block.stop) if block.found is None else block.found.entries
+    beta = u[where.start : where.stop] if isinstance(where, range) else u[np.array(where)]
+    beta = beta.reshape(len(block.terms), block.n_outputs).astype(program.dtype)
     eta = times(block.columns, chunk["designs"][block.design], beta)
     if offset and block.name in chunk["offsets"]:
         eta = eta + chunk["offsets"][block.name].reshape(eta.shape)
