@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .begin import begin, warm_start
 from .data.tables import Table, read_weights
 from .declare.conditional import Conditional
 from .declare.linear import Linear
@@ -18,21 +19,19 @@ from .declare.penalties import ElasticNet
 from .errors import FitWarning, ModelError
 from .infer.blame import Context, find_blame
 from .infer.certificate import Certificate, certify
-from .infer.derivatives import check_derivatives
 from .infer.estimates import Estimates
 from .infer.reported import reported_index
 from .infer.sparse import certify_sparse
 from .objective.build import Built, build
-from .objective.fixing import start_vector
 from .objective.jeffreys import FIRTH
 from .objective.objective import Objective
+from .objective.placement import Placement
 from .report.progress import Reporter
 from .result import Fit, Session
 from .solve.choose import NEWTON_SIZE, resolve
 from .solve.newton import Newton
 from .solve.proximal import ProximalNewton
-from .solve.solver import FAILED, INTERRUPTED, Progress, Solution, finite
-from .solve.start import search_start
+from .solve.solver import FAILED, INTERRUPTED, Progress, Solution
 
 BAD_START = (
     "A fit needs a start at which every row has a positive density and finite derivatives: give one with "
@@ -59,6 +58,7 @@ def fit(
     collinear: str = "raise",
     chunk_rows: int | None = None,
     precision: str = "float64",
+    devices: Any = None,
     progress: bool | None = None,
     callback: Callable[[Progress], None] | None = None,
     key: int = 0,
@@ -86,6 +86,8 @@ def fit(
         chunk_rows: rows (or groups) in one compiled kernel, at most 8,192; default chosen.
         precision: "float64", or "float32": the search computes rows in float32 with sums in float64, and its last steps
             and the certificate are in float64.
+        devices: where it is computed: "cpu" or "gpu", a `jax.Device`, several, or a `jax.sharding.Mesh`. By default JAX's
+            default device, or all GPUs of the process if that is one; of a CPU all cores are used.
         progress: show progress of fits that take over a second; default: in a terminal only. False is silent.
         callback: called after each step with a `Progress`; raise KeyboardInterrupt in it to stop there.
         key: seed of whatever is random (several starts, minibatches).
@@ -107,6 +109,7 @@ def fit(
     if isinstance(penalty, ElasticNet) and penalty.strength is None:
         name = type(penalty).__name__
         raise ModelError(f"{name} needs a strength: jm.{name}(0.1); jm.cross_validate chooses one by the data.")
+    placement = Placement.of(devices)
     table = Table.read(data)
     all_weights = all_weights_of(weights, probability_weights, table)
     built = build(
@@ -119,6 +122,7 @@ def fit(
         collinear=collinear,
         chunk_rows=chunk_rows,
         precision=precision,
+        placement=placement,
     )
     objective, model = built.objective, built.model
     method, why = method_for(objective, solver)
@@ -126,7 +130,9 @@ def fit(
     z, at_start = begin(built, start, method)
     with Reporter(progress, method, objective) as reporter:
         watch = _both(reporter.watch, callback)
+        z, note = warm_start(objective, z, method)
         solution = method.minimise(objective, z, watch)
+        solution = replace(solution, notes=(*solution.notes, *note))
         if precision == "float32" and solution.stop not in (FAILED, INTERRUPTED):
             objective, solution = finish_in_double(objective, solution, method, tol, watch)
     if solution.stop == FAILED:
@@ -143,6 +149,7 @@ def fit(
         missing=missing,
         collinear=collinear,
         chunk_rows=chunk_rows,
+        devices=devices,
         progress=False,
     )
     sampling = probability_weights is not None
@@ -211,54 +218,6 @@ def finish_in_double(
     notes = (*solution.notes, "searched in float32, finished in float64")
     kept = {"solver": solution.solver, "optima": solution.optima, "notes": notes}
     return double, replace(end, n_steps=n_steps, seconds=seconds, **kept)
-
-
-def begin(built: Built, start: Mapping[str, Any] | None, method: Any) -> tuple[np.ndarray, Any]:
-    """The point where the search begins, and the check of the derivatives there.
-
-    What the user chose comes first, then what the family suggests, then a search.
-    """
-    objective = built.objective
-    needs = getattr(method, "needs", "gradient")
-
-    def at(start: Mapping[str, Any] | None) -> tuple[np.ndarray, np.ndarray]:
-        u, chosen = start_vector(built.model, objective.layout, start)
-        return objective.to_z(np.where(np.isin(np.arange(len(u)), objective.free), u, objective.base)), chosen
-
-    z, chosen = at(start)
-    if built.starts:
-        suggested, settled = at({**built.starts, **(start or {})})
-        if finite(objective.glimpse().evaluate(suggested, needs)):
-            z, chosen = suggested, settled
-    movable = _movable(objective, chosen)
-    if movable:
-        z = search_start(objective.glimpse(), z, movable, needs)
-    at_start = check_derivatives(objective.in_double(), z) if objective.size <= 500 else None
-    return z, at_start
-
-
-def _movable(objective: Objective, chosen: np.ndarray) -> list[tuple[int, str]]:
-    """Which entries of `z` a search for a start may move: constant terms and parameters that are the same in all rows."""
-    out = []
-    position = {int(p): i for i, p in enumerate(objective.free)}
-    for block in objective.layout.blocks:
-        if isinstance(block.parameter, Linear):
-            size = block.parameter.n_outputs
-            places = [
-                (block.start + j * size + k, "real" if block.parameter.link.name == "identity" else "log")
-                for j, term in enumerate(block.terms)
-                if term == "Intercept"
-                for k in range(size)
-            ]
-        elif block.stop - block.start > 20:
-            continue
-        else:
-            bounded = np.isfinite(block.bounds()).all()
-            real = all(link.name == "identity" for link in block.links())
-            ladder = "unit" if bounded else "real" if real else "log"
-            places = [(i, ladder) for i in range(block.start, block.stop)]
-        out.extend((position[p], ladder) for p, ladder in places if p in position and not chosen[p])
-    return sorted(out, key=lambda p: p[1])  # scales, then locations, then bounded ones
 
 
 def configured(method: Any, tol: float | None, max_steps: int | None, key: int) -> Any:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import os
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +29,42 @@ _CACHE_FLAGS = {
     "jax_persistent_cache_min_compile_time_secs": 0.0,
     "jax_persistent_cache_min_entry_size_bytes": -1,
 }
+
+
+ONE_THREAD = {"xla_cpu_multi_thread_eigen": False}
+"""The compiler's options for passes over the data: a CPU's cores each run a pass of their own (`call_each`)."""
+
+LANE_BYTES = 1 << 19
+"""The least data that are worth another thread."""
+
+LANES_PER_CORE = 4
+"""Pieces of work for each core: who is done early takes another."""
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def spans(n: int, size: int) -> list[slice]:
+    """range(n), on which there are `size` bytes of data, in pieces of one length (but for the last) for the cores."""
+    pieces = min(n, LANES_PER_CORE * cores(), size // LANE_BYTES) if cores() > 1 else 1
+    length = -(-n // max(1, pieces)) or 1
+    return [slice(i, min(i + length, n)) for i in range(0, n, length)]
+
+
+@functools.cache
+def _lanes() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores(), thread_name_prefix="jaxmle")
+
+
+def in_lanes(f: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """`f` of every item, on as many cores as there are; `f` itself must not call this."""
+    if len(items) <= 1:
+        return [f(item) for item in items]
+    return list(_lanes().map(f, items))
 
 
 def setting(name: str) -> Any:
@@ -209,14 +248,50 @@ def _on_event(event: str, **_: object) -> None:
 _called: set[int] = set()
 
 
+MOST_MAPS = 40_000
+"""Memory maps of this process (Linux allows 65,530) at which compiled programs are forgotten: each takes about six."""
+
+PROGRAMS_BETWEEN = 100
+"""Programs compiled from one look at the maps to the next."""
+
+_since_look = 0
+
+
+def _make_room(compiled: int) -> None:
+    """Forget what is compiled before a process that fits thousands of models of different shapes has no map left."""
+    global _since_look
+    _since_look += compiled
+    if _since_look < PROGRAMS_BETWEEN:
+        return
+    _since_look = 0
+    with contextlib.suppress(OSError):  # no such file but on Linux
+        with open("/proc/self/maps", "rb") as maps:
+            used = sum(1 for _ in maps)
+        if used > MOST_MAPS:
+            forget_programs()
+
+
+def forget_programs() -> None:
+    """Drop every compiled program of the process; what is needed again comes from the compile cache."""
+    gc.collect()
+    jax.clear_caches()
+    _called.clear()
+
+
+def _key(f: Callable[..., Any], args: Any) -> int:
+    leaves, tree = jax.tree.flatten(args)
+    # a program is compiled for each device apart
+    kinds = ((x.shape, x.dtype, getattr(x, "sharding", None)) if hasattr(x, "shape") else x for x in leaves)
+    return hash((f, tree, tuple(kinds)))
+
+
 def call(f: Callable[..., Any], *args: Any) -> tuple[Any, float, float]:
     """Run a jitted function in the float64 scope: its result when ready, seconds of compiling, seconds of running.
 
     What it compiles is kept on disk. A call like an earlier one compiles nothing, and leaves the cache alone.
     """
     start = time.perf_counter()
-    leaves, tree = jax.tree.flatten(args)
-    key = hash((f, tree, tuple((x.shape, x.dtype) if hasattr(x, "shape") else x for x in leaves)))
+    key = _key(f, args)
     with contextlib.ExitStack() as stack:
         stack.enter_context(x64())
         if key not in _called:
@@ -225,6 +300,28 @@ def call(f: Callable[..., Any], *args: Any) -> tuple[Any, float, float]:
         compilation = stack.enter_context(Compilation())
         out = jax.block_until_ready(f(*args))
     _called.add(key)
+    _make_room(compilation.count)
     wall = time.perf_counter() - start
     compiling = min(compilation.seconds, wall)
     return out, compiling, wall - compiling
+
+
+def call_each(f: Callable[..., Any], calls: Sequence[tuple]) -> tuple[list[Any], float, float]:
+    """`call` with each of several arguments, side by side on the cores; what must be compiled is, once, beforehand."""
+    if len(calls) == 1:
+        out, compiling, running = call(f, *calls[0])
+        return [out], compiling, running
+    start, compiling = time.perf_counter(), 0.0
+    done: dict[int, Any] = {}
+    for i, args in enumerate(calls):
+        if _key(f, args) not in _called:
+            done[i], seconds, _ = call(f, *args)
+            compiling += seconds
+
+    def run(i: int) -> Any:
+        with x64():
+            return jax.block_until_ready(f(*calls[i]))
+
+    left = [i for i in range(len(calls)) if i not in done]
+    done |= zip(left, in_lanes(run, left))
+    return [done[i] for i in range(len(calls))], compiling, time.perf_counter() - start - compiling

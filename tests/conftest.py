@@ -1,6 +1,5 @@
 """What all tests share: two CPU devices, a compile cache of the test run's own, and the reference cases where they are."""
 
-import gc
 import json
 import os
 import tempfile
@@ -13,6 +12,8 @@ import jax
 jax.config.update("jax_num_cpu_devices", 2)
 
 import pytest
+
+from jaxmle import runtime
 
 SHARED = Path(__file__).parents[2] / "shared" / "cases"
 
@@ -33,8 +34,7 @@ def few_programs():
     yield
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_text().count("\n") > MOST_MAPS:
-        gc.collect()
-        jax.clear_caches()
+        runtime.forget_programs()
 
 
 @pytest.fixture(scope="session")

@@ -5,18 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from .. import runtime
 from ..runtime import MAX_KERNEL_ROWS
+from .beside import Beside, pieces_of
 from .design import Design
 
 CHUNK_ROWS = 2048
-"""Units in one chunk of a data set that needs several: near the fastest on CPUs, for 2 to 100 columns."""
+"""The most units in one chunk of a data set that needs several, unless asked otherwise."""
 
+CHUNK_BYTES = 1 << 18
+"""About the size of a chunk's designs: together with what is computed from it, it stays in a core's own cache."""
 
-Arrays: TypeAlias = Mapping[str, np.ndarray]
+FEWEST_ROWS = 512
+
+MIXED_SHARE = 32
+"""One unit in so many, drawn at random, is put first: the first chunks are a sample of the data set."""
+
+MIXED_FROM = 8
+"""The fewest chunks of which a sample is put first."""
+
+Arrays: TypeAlias = Mapping[str, Any]
 """What one design is made of, see `design_arrays`."""
 
 
@@ -26,7 +38,8 @@ class Chunks:
 
     `columns` by name, `designs` ("dense" and "codes") in the order of the layout, `offsets` by parameter, `weights`
     (zero for padding), `mask` for groups only. `count` chunks hold data; the rest is padding and never computed.
-    `units` tells which unit of the data set (a row, a group) each real position is, in order.
+    `units` tells which unit of the data set (a row, a group) each real position is; the first `n_mixed` positions, whole
+    chunks, are a random sample of all (zero where there are few chunks, or their order matters).
     """
 
     columns: dict[str, np.ndarray]
@@ -36,6 +49,7 @@ class Chunks:
     mask: np.ndarray | None
     count: int
     units: np.ndarray
+    n_mixed: int = 0
 
 
 def design_arrays(design: Design) -> Arrays:
@@ -52,11 +66,18 @@ def bucket(n: int) -> int:
     return -(-n // step) * step
 
 
-def chunk_shape(n: int, rows: int | None, n_devices: int = 1) -> tuple[int, int, int]:
-    """(chunks with padding, chunks that hold data, rows of a chunk) for n units on so many devices."""
+def chunk_rows(columns: int) -> int:
+    """Units in one chunk whose units have so many numbers in designs: as many as fit the cache, a power of two."""
+    fit = CHUNK_BYTES / (8 * max(columns, 1))
+    return min(CHUNK_ROWS, max(FEWEST_ROWS, 1 << max(0, round(math.log2(max(fit, 1.0))))))
+
+
+def chunk_shape(n: int, rows: int | None, n_devices: int = 1, columns: int = 1) -> tuple[int, int, int]:
+    """(chunks with padding, chunks that hold data, rows of a chunk) for n units of so many numbers on so many devices."""
     share = -(-n // n_devices)
     if rows is None:
-        rows = CHUNK_ROWS if share > CHUNK_ROWS else bucket(share)
+        most = chunk_rows(columns)
+        rows = most if share > most else bucket(share)
     rows = min(rows, MAX_KERNEL_ROWS, bucket(share))
     count = -(-n // rows)
     per_device = bucket(-(-count // n_devices))
@@ -74,18 +95,48 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
-def _cut(array: np.ndarray, chunks: int, rows: int) -> np.ndarray:
-    """(n, ...) → (chunks, ..., rows): the unit axis last; positions past the end repeat the last unit."""
-    n = len(array)
+def _cut(array: Any, chunks: int, rows: int, units: np.ndarray) -> np.ndarray:
+    """(n, ...) → (chunks, ..., rows): the unit axis last, in the order `units`; positions past the end repeat the last."""
     out = _empty((chunks, *array.shape[1:], rows), array.dtype)
+    at = 0
+    for piece in pieces_of(array):
+        if isinstance(array, Beside):
+            _fill(out[:, at : at + piece.shape[1]], piece, rows, units)
+            at += piece.shape[1]
+        else:
+            _fill(out, piece, rows, units)
+    return out
+
+
+def _fill(out: np.ndarray, array: np.ndarray, rows: int, units: np.ndarray) -> None:
+    n = len(array)
     full = n // rows
-    out[:full] = np.moveaxis(array[: full * rows].reshape(full, rows, *array.shape[1:]), 1, -1)
-    if full < chunks:
+    whole = array[: full * rows].reshape(full, rows, *array.shape[1:])
+
+    def copy(some: slice) -> None:
+        out[some] = np.moveaxis(whole[some], 1, -1)
+
+    runtime.in_lanes(copy, runtime.spans(full, array.nbytes))
+    if full < len(out):
         out[full:] = np.moveaxis(array[-1:], 0, -1)
         rest = array[full * rows :]
         if len(rest):
             out[full, ..., : len(rest)] = np.moveaxis(rest, 0, -1)
-    return out
+    moved = np.flatnonzero(units != np.arange(n))
+    if len(moved):
+        out[moved // rows, ..., moved % rows] = array[units[moved]]
+
+
+def _mixed(n: int, count: int, rows: int) -> tuple[np.ndarray, int]:
+    """An order of n units in which the first ones are a random sample, all others are where they were; and how many."""
+    units = np.arange(n)
+    if count < MIXED_FROM:
+        return units, 0
+    m = rows * -(-count // MIXED_SHARE)
+    drawn = np.random.default_rng(0).choice(n, m, replace=False)
+    come, leave = drawn[drawn >= m], np.setdiff1d(np.arange(m), drawn)
+    units[leave], units[come] = come, leave
+    return units, m
 
 
 def _weights(weights: np.ndarray, chunks: int, rows: int) -> np.ndarray:
@@ -104,15 +155,20 @@ def row_chunks(
     mask: np.ndarray | None = None,
 ) -> Chunks:
     """Chunks of units that are the first axis of every array."""
-    total, count, rows = chunk_shape(len(weights), rows, n_devices)
+    n = len(weights)
+    numbers = sum(math.prod(d["dense"].shape[1:]) for d in designs)
+    total, count, rows = chunk_shape(n, rows, n_devices, numbers)
+    units, n_mixed = _mixed(n, count, rows)
+    cut = lambda arrays: {k: _cut(v, total, rows, units) for k, v in arrays.items()}
     return Chunks(
-        columns={k: _cut(v, total, rows) for k, v in columns.items()},
-        designs=tuple({k: _cut(v, total, rows) for k, v in d.items()} for d in designs),
-        offsets={k: _cut(v, total, rows) for k, v in offsets.items()},
-        weights=_weights(weights, total, rows),
-        mask=None if mask is None else _cut(mask, total, rows),
+        columns=cut(columns),
+        designs=tuple(cut(d) for d in designs),
+        offsets=cut(offsets),
+        weights=_weights(weights[units], total, rows),
+        mask=None if mask is None else _cut(mask, total, rows, units),
         count=count,
-        units=np.arange(len(weights)),
+        units=units,
+        n_mixed=n_mixed,
     )
 
 
@@ -183,7 +239,7 @@ def group_chunks(
             n_devices,
             np.arange(length)[None, :] < lengths[units][:, None],
         )
-        out.append(replace(chunks, units=units))
+        out.append(replace(chunks, units=units[chunks.units]))
     return out
 
 

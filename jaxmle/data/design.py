@@ -10,6 +10,7 @@ import numpy as np
 from ..declare.formula import Formula
 from ..declare.linear import CONSTANT, Linear
 from ..errors import DataError, rows_in_words
+from .beside import Beside, pieces_of
 from .expressions import check, evaluate
 from .formula import bind, columns, split_offset
 from .levels import Factor
@@ -28,7 +29,7 @@ class Design:
     """
 
     names: tuple[str, ...]
-    matrix: np.ndarray
+    matrix: np.ndarray | Beside
     factors: tuple[Factor, ...] = ()
 
     @property
@@ -70,11 +71,12 @@ class Design:
             return Design(tuple(f"{linear.terms}{j}" for j in range(matrix.shape[1])), matrix)
         terms: Any = linear.terms
         parts = {t: Design.of(Linear(t), table, parameter) for t in terms if isinstance(t, str)}
-        kind = np.result_type(np.float32, *(p.matrix for p in parts.values())) if parts else np.dtype(np.float64)
+        kind = np.result_type(np.float32, *(p.matrix.dtype for p in parts.values())) if parts else np.dtype(np.float64)
         one = Design(("Intercept",), np.ones((table.n_rows, 1), kind))
         chosen = [one if term == CONSTANT else parts[str(term)] for term in terms]
         names = tuple(name for part in chosen for name in part.names)
-        return Design(names, np.concatenate([part.matrix for part in chosen], axis=1))
+        pieces = tuple(piece for part in chosen for piece in pieces_of(part.matrix))
+        return Design(names, pieces[0] if len(pieces) == 1 else Beside(pieces))
 
 
 def offset_of(linear: Linear, table: Table, parameter: str) -> np.ndarray | None:

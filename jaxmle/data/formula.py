@@ -139,9 +139,7 @@ def without(formula: Formula, positions: Iterable[int], n_columns: int) -> Formu
     return replace(formula, state=to_json(state))
 
 
-def drop_columns(
-    names: tuple[str, ...], matrix: np.ndarray, factors: tuple[Factor, ...], positions: Iterable[int]
-) -> Columns:
+def drop_columns(names: tuple[str, ...], matrix: Any, factors: tuple[Factor, ...], positions: Iterable[int]) -> Columns:
     """The columns but those at these positions; a level without its column becomes one more reference level."""
     gone = np.zeros(len(names), bool)
     gone[list(positions)] = True

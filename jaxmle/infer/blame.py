@@ -141,9 +141,8 @@ def _finite_with(objective: Objective, z: np.ndarray, part: Placed, some: np.nda
         new = np.moveaxis(np.moveaxis(jax.device_get(x), -1, 1)[chunk, row], 1, -1)
         return jax.device_put(np.ascontiguousarray(new), x.sharding)
 
-    kept = ("weights", "count")
     with runtime.x64():
-        data = {k: v if k in kept else jax.tree.map(picked, v) for k, v in part.data.items()}
+        data = {k: v if k == "weights" else jax.tree.map(picked, v) for k, v in part.data.items()}
     return finite(replace(objective, parts=(replace(part, data=data),)).evaluate(z, penalised=False))
 
 

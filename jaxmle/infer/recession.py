@@ -8,7 +8,6 @@ Here they are looked for among few candidates, and verified by values alone: der
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 import numpy as np
 
@@ -183,6 +182,12 @@ def _candidates(
             yield sign * np.eye(len(z))[i]
 
 
+LONG = 1e-3
+"""Steps in `z` that lead anywhere at all; of `SHORT` ones nothing need be asked."""
+
+SHORT = 1e-4
+
+
 def escape(objective: Objective, z: np.ndarray, model: Quadratic, most: float = np.inf) -> np.ndarray | None:
     """The Newton step at `z`, if following it again and again leads nowhere: steps that do not shrink.
 
@@ -193,13 +198,15 @@ def escape(objective: Objective, z: np.ndarray, model: Quadratic, most: float = 
     if not np.isfinite(model.decrement):
         return None
     lengths, at = [model.to_z(model.newton())], z
+    if np.abs(lengths[0]).max(initial=0.0) < SHORT:
+        return None
     for _ in range(3):
         at = at + lengths[-1]
         e = objective.evaluate(at)
         if not (np.isfinite(e.value) and np.isfinite(e.matrix).all() and e.value <= most):
             return None
         lengths.append((m := Quadratic.of(e.gradient, e.matrix)).to_z(m.newton()))
-    size = [np.abs(s).max() for s in lengths]
-    if size[0] == 0 or any(b < 0.8 * a for a, b in pairwise(size)) or size[-1] < 1e-3:
-        return None
-    return lengths[-1]
+        before, after = (np.abs(s).max() for s in lengths[-2:])
+        if after < 0.8 * before:
+            return None
+    return lengths[-1] if after >= LONG else None

@@ -145,9 +145,9 @@ def build(
     if unit != "row":
         longest = [len(m) for m in source.groups.members] if source.groups is not None else [len(source.rows)]
         runtime.check_compiler(max(longest), precision)
-    placement = placement or Placement.default()
-    if unit == "all" and placement.n_devices > 1:
-        placement = Placement(placement.devices[:1])
+    placement = placement or Placement.of()
+    if unit == "all" or firth:
+        placement = placement.first()
     terms = {n: source.designs[i].names for n, i in design_number.items()}
     fixing = Fixing.of(model, terms, fixed or {})
     layout = layout_of(model, source, design_number, fixing)
@@ -167,7 +167,8 @@ def build(
             jax.eval_shape(partial(penalty_value, program), base, fixing.constants)
     per_unit = unit_weights(source, weights, model.unit)
     with runtime.x64():
-        parts = tuple(placement.place(c) for c in chunks_of(source, per_unit, unit, chunk_rows, placement.n_devices))
+        cut = chunks_of(source, per_unit, unit, chunk_rows, placement.n_devices)
+        parts = tuple(part for chunks in cut for part in placement.place(chunks))
     kind = FirthObjective if firth else Objective
     objective = kind(
         program=program,

@@ -18,7 +18,6 @@ import numpy as np
 from . import passes
 from .objective import Objective
 from .passes import Evaluation
-from .placement import Placement
 from .rows import Program, log_densities, split
 
 CONVEX = {
@@ -104,22 +103,22 @@ def is_convex(objective: Objective) -> bool:
 
 def _divergence(objective: Objective, u: np.ndarray, move: np.ndarray, share: float) -> tuple[float, np.ndarray] | None:
     """Σ w·[φ(η) − φ(η̃) − θ(η − η̃)] for θ = φ'(η̃) ≈ share·(φ'(η) + φ''(η)·Xmove), and Xᵀ(wθ) by entry of `u`."""
-    program, placement = objective.likelihood, objective.placement
+    program, constants = objective.likelihood, objective.constants
     total, pulled = 0.0, np.zeros(len(u))
-    for part in objective.parts:
-        etas = objective._run(passes.predictors, program, placement, (u, move), part.data)
-        args = (program, placement, u, etas, np.float64(share), objective.constants, part.data)
+    for stretch in objective.stretches:
+        where = stretch.data, stretch.span
+        etas = objective._run(passes.predictors, program, stretch.length, (u, move), *where)
+        args = (program, u, etas, np.float64(share), constants, *where)
         divergence, v = jax.device_get(objective._run(dual_point, *args))
         total, pulled = total + float(divergence), pulled + v
     return (total, pulled) if np.isfinite(total) and np.isfinite(pulled).all() else None
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=0)
 def dual_point(
-    program: Program, placement: Placement, u: jax.Array, etas: Any, share: jax.Array, constants: Any, data: dict
+    program: Program, u: jax.Array, etas: Any, share: jax.Array, constants: Any, data: dict, span: Any
 ) -> tuple[jax.Array, jax.Array]:
-    """`_divergence` of one part; η̃ by Newton's method in every row, kept from overshooting."""
-    data = dict(data, eta=etas[0], along=etas[1])
+    """`_divergence` of one stretch; η̃ by Newton's method in every row, kept from overshooting."""
 
     def body(carry: Any, constants: Any, chunk: dict) -> tuple[jax.Array, jax.Array]:
         point, share = carry
@@ -143,5 +142,6 @@ def dual_point(
         pulled = passes._stacked(program, chunk, (weights * theta)[None], jnp.zeros_like(dense))
         return apart, pulled
 
-    apart, pulled = passes._sum_chunks(program, placement, body, (u, share), constants, data)
+    own = {"eta": etas[0], "along": etas[1]}
+    apart, pulled = passes.sum_chunks(program, body, (u, share), constants, data, span, own)
     return apart, pulled[passes._order(program)]

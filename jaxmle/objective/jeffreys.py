@@ -34,9 +34,8 @@ from .passes import (
     _owners,
     _push,
     _stacked,
-    _sum_chunks,
+    sum_chunks,
 )
-from .placement import Placement
 from .rows import Program, log_densities, split, stacked_predictors
 
 FIRTH = "firth"
@@ -147,19 +146,19 @@ def _trace_chunk(program: Program, at: tuple[jax.Array, jax.Array], constants: A
     return _stacked(program, chunk, slopes[:k], slopes[k:].sum(axis=-1))
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@partial(jax.jit, static_argnums=(0, 1))
 def half_log_det(
-    program: Program, placement: Placement, needs: str, u: jax.Array, free: jax.Array, constants: Any, parts: tuple
+    program: Program, needs: str, u: jax.Array, free: jax.Array, constants: Any, parts: tuple[tuple, ...]
 ) -> tuple:
     """½ log det of the information about the entries `free` of `u`, its gradient, and the information.
 
-    NaN where the information is not positive definite.
+    `parts` are data with their spans. NaN where the information is not positive definite.
     """
     order = _order(program)
 
     def information(u: jax.Array) -> jax.Array:
         body = partial(_information_chunk, program)
-        sums = [_assemble(program, _sum_chunks(program, placement, body, u, constants, data)) for data in parts]
+        sums = [_assemble(program, sum_chunks(program, body, u, constants, *part)) for part in parts]
         return sum(sums[1:], sums[0])
 
     def with_inverse(u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -175,7 +174,7 @@ def half_log_det(
         at = jnp.asarray(order)[free]
         m = jnp.zeros((places, places)).at[at[:, None], at].set(inverse)
         body = partial(_trace_chunk, program)
-        sums: list[jax.Array] = [_sum_chunks(program, placement, body, (u, m), constants, data) for data in parts]
+        sums: list[jax.Array] = [sum_chunks(program, body, (u, m), constants, *part) for part in parts]
         return 0.5 * sum(sums[1:], sums[0])[order][free]
 
     value, inverse, matrix = with_inverse(u)
@@ -245,6 +244,6 @@ class FirthObjective(Objective):
         return out
 
     def _half_log_det(self, z: np.ndarray, needs: str) -> tuple:
-        data = tuple(part.data for part in self.parts)
-        args = (self.likelihood, self.placement, needs, self.to_u(z), self.free, self.constants, data)
+        parts = tuple((part.data, np.array(part.span, np.int32)) for part in self.parts)
+        args = (self.likelihood, needs, self.to_u(z), self.free, self.constants, parts)
         return jax.device_get(self._run(half_log_det, *args))

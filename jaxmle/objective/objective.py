@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,13 +12,20 @@ import jax
 import numpy as np
 
 from .. import runtime
+from ..data.chunks import CHUNK_ROWS
 from ..errors import ModelError
 from . import passes
 from .layout import Layout, naturalise
 from .passes import Evaluation
-from .placement import Placed, Placement
+from .placement import Placed, Placement, Stretch
 from .rows import Program
 from .shrinkage import Shrinkage
+
+MANY_NUMBERS = 5_000_000
+"""So many numbers in the designs take a while to read."""
+
+COLUMNS_PER_READ = 24
+"""Columns whose products with one column take as long as a gradient's reading of it."""
 
 
 @dataclass
@@ -57,6 +65,19 @@ class Objective:
     def likelihood(self) -> Program:
         """The program of the passes over the data, which penalties do not enter: another penalty compiles none anew."""
         return replace(self.program, penalties=())
+
+    @cached_property
+    def large(self) -> bool:
+        """Whether reading the designs takes time enough for one more program to be worth its compiling."""
+        return sum(part.n_chunks * part.rows for part in self.parts) * self.size >= MANY_NUMBERS
+
+    @cached_property
+    def hessian_cost(self) -> float:
+        """What a Hessian costs, in gradients, where both take time: by their reads of the designs and their products."""
+        if not self.large or self.penalised:
+            return 1.0
+        linear = sum(b.stop - b.start for b in self.program.predictors)
+        return 1.0 + linear * max(1, self.program.n_predictors) / COLUMNS_PER_READ
 
     @property
     def layout(self) -> Layout:
@@ -126,11 +147,15 @@ class Objective:
 
     @cached_property
     def _glimpse(self) -> Objective:
-        if all(int(np.asarray(jax.device_get(p.data["count"])).sum()) <= self.placement.n_devices for p in self.parts):
-            return self
-        first = lambda count: jax.device_put(np.minimum(jax.device_get(count), 1).astype(np.int32), count.sharding)
-        parts = tuple(replace(p, data=p.data | {"count": first(p.data["count"])}) for p in self.parts)
-        return replace(self, parts=parts)
+        parts = tuple(p.first(max(1, CHUNK_ROWS // p.rows)) for p in self.parts)
+        return self if all(a.span == b.span for a, b in zip(parts, self.parts)) else replace(self, parts=parts)
+
+    def sampled(self) -> Objective | None:
+        """The objective of a random sample of the units, by the programs already compiled; None where none was drawn."""
+        if len(self.parts) != 1 or not self.parts[0].mixed or self.penalised:
+            return None
+        part = self.parts[0].first(self.parts[0].mixed)
+        return replace(self, parts=(part,), n_units=len(part.units))
 
     def in_double(self) -> Objective:
         """The same objective with rows computed in float64: what a proof needs, whatever the search made do with."""
@@ -141,15 +166,23 @@ class Objective:
         """Why a sample of units cannot stand for all of them, or None if it can."""
         if self.program.unit == "all":
             return "with unit='all' the terms of the rows depend on each other"
-        if len(self.parts) > 1:
+        if self.program.unit == "group" and len(self.parts) > self.placement.n_devices:
             return "groups of several sizes are computed apart"
         return None
+
+    @cached_property
+    def stretches(self) -> list[Stretch]:
+        """What passes run over side by side."""
+        return [stretch for part in self.parts for stretch in part.stretches()]
 
     # --- passes -------------------------------------------------------------------------------------------------------
 
     def _run(self, f: Callable, *args: Any) -> Any:
+        return self._run_each(f, [args])[0]
+
+    def _run_each(self, f: Callable, calls: Sequence[tuple]) -> list[Any]:
         try:
-            out, compile_seconds, run_seconds = runtime.call(f, *args)
+            out, compile_seconds, run_seconds = runtime.call_each(f, calls)
         except NotImplementedError as error:
             what = str(error).strip().split("\n")[0].rstrip(".")
             raise ModelError(
@@ -164,12 +197,9 @@ class Objective:
         self.tally.passes[what] = self.tally.passes.get(what, 0) + 1
 
     def _over_parts(self, f: Callable, *args: Any) -> Any:
-        """The sum over the parts of a pass `f(program, placement, *args, constants, data)`, on the host."""
-        total: Any = None
-        for part in self.parts:
-            new = jax.device_get(self._run(f, self.likelihood, self.placement, *args, self.constants, part.data))
-            total = new if total is None else jax.tree.map(np.add, total, new)
-        return total
+        """The sum over all spans of chunks of a pass `f(program, *args, constants, data, span)`, on the host."""
+        calls = [(self.likelihood, *args, self.constants, s.data, s.span) for s in self.stretches]
+        return _summed(jax.device_get(self._run_each(f, calls)))
 
     def _penalty(self, needs: str, u: np.ndarray) -> tuple:
         """Value and derivatives of the penalties; empty where there are none."""
@@ -228,14 +258,26 @@ class Objective:
         return Line(self, np.asarray(z), np.asarray(p))
 
     def sample(self, z: np.ndarray, chosen: np.ndarray) -> tuple[float, np.ndarray]:
-        """An unbiased estimate of value and gradient from the units at positions `chosen` of the only part."""
-        (part,) = self.parts
-        scale = self.n_units / len(chosen)
-        u = self.to_u(z)
-        where = part.chunk[chosen].astype(np.int32), part.row[chosen].astype(np.int32)
-        args = (self.likelihood, u, self.constants, part.data, *where, np.float64(scale))
-        value, gradient = _added(jax.device_get(self._run(passes.evaluate_sample, *args)), self._penalty("gradient", u))
+        """An unbiased estimate of value and gradient from the units numbered `chosen`."""
+        u, share = self.to_u(z), self.n_units / len(chosen)
+        calls = []
+        for part, place in zip(self.parts, self._places):
+            at = place[chosen]  # -1 where a unit is on another device
+            where = part.chunk[at].astype(np.int32), part.row[at].astype(np.int32)
+            calls.append((self.likelihood, u, self.constants, part.data, *where, np.where(at < 0, 0.0, share)))
+        sums = _summed(jax.device_get(self._run_each(passes.evaluate_sample, calls)))
+        value, gradient = _added(sums, self._penalty("gradient", u))
         return float(value), gradient[self.free] * self.scale
+
+    @cached_property
+    def _places(self) -> list[np.ndarray]:
+        """For each part, the position there of every unit, -1 where it has none."""
+        out = []
+        for part in self.parts:
+            place = np.full(self.n_units, -1)
+            place[part.units] = np.arange(len(part.units))
+            out.append(place)
+        return out
 
     def information(self, z: np.ndarray, hessian: np.ndarray | None) -> np.ndarray | None:
         """The matrix at `z` whose inverse is the covariance of the estimates: the Hessian, where no penalty says other."""
@@ -246,16 +288,15 @@ class Objective:
     def terms(self, z: np.ndarray) -> np.ndarray:
         """The log-density of every unit, shape (units,), in the order of the data."""
         out = np.empty(self.n_units)
-        for part, values in self._per_unit("terms", z):
-            out[part.units] = values[part.chunk, part.row]
+        for units, values in self._per_unit("terms", z):
+            out[units] = values
         return out
 
     def scores(self, z: np.ndarray) -> np.ndarray:
         """The gradient of every unit's log-density in `z`, shape (units, size), without weights."""
         out = np.empty((self.n_units, self.size))
-        for part, values in self._per_unit("scores", z):
-            picked = values[part.chunk, :, part.row]
-            out[part.units] = picked[:, self.free] * self.scale
+        for units, values in self._per_unit("scores", z):
+            out[units] = values[:, self.free] * self.scale
         return out
 
     def weights(self) -> np.ndarray:
@@ -265,37 +306,52 @@ class Objective:
             out[part.units] = jax.device_get(part.data["weights"])[part.chunk, part.row]
         return out
 
-    def _per_unit(self, what: str, z: np.ndarray) -> Any:
-        u = self.to_u(z)
-        for part in self.parts:
-            args = (self.likelihood, self.placement, what, u, self.constants, part.data)
-            yield part, jax.device_get(self._run(passes.per_unit, *args))
+    def _per_unit(self, what: str, z: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Units, and a number or a vector for each."""
+        args = self.to_u(z), self.constants
+        calls = [(self.likelihood, s.length, what, *args, s.data, s.span) for s in self.stretches]
+        for stretch, values in zip(self.stretches, self._run_each(passes.per_unit, calls)):
+            part, (first, stop) = stretch.of, stretch.span
+            here = (part.chunk >= first) & (part.chunk < stop)
+            values = np.moveaxis(jax.device_get(values), -1, 1)
+            yield part.units[here], values[part.chunk[here] - first, part.row[here]]
 
 
 class Line:
     """The objective on a line: `line(step)` → (value, slope)."""
 
     def __init__(self, objective: Objective, z: np.ndarray, p: np.ndarray) -> None:
-        self._objective = objective
+        self._objective, self._z, self._p = objective, z, p
         self._u = objective.to_u(z), objective.direction(p)
-        run = objective._run
-        self._etas = [
-            run(passes.predictors, objective.likelihood, objective.placement, self._u, part.data)
-            for part in objective.parts
-        ]
+        o = objective
+        calls = [(o.likelihood, s.length, self._u, s.data, s.span) for s in o.stretches]
+        self._etas = o._run_each(passes.predictors, calls)
 
     def __call__(self, step: float) -> tuple[float, float]:
-        o = self._objective
-        o._count("line")
-        value = slope = 0.0
-        at = np.float64(step)
-        for part, etas in zip(o.parts, self._etas):
-            args = (o.likelihood, o.placement, at, self._u, etas, o.constants, part.data)
-            v, s = jax.device_get(o._run(passes.along, *args))
-            value, slope = value + float(v), slope + float(s)
-        if extra := o._penalty("gradient", self._u[0] + step * self._u[1]):
+        """Value and slope at a step: the designs are not read."""
+        self._objective._count("line")
+        value, slope = (float(x) for x in self._sums(passes.along, step))
+        if extra := self._objective._penalty("gradient", self._u[0] + step * self._u[1]):
             value, slope = value + float(extra[0]), slope + float(extra[1] @ self._u[1])
         return value, slope
+
+    def evaluate(self, step: float) -> Evaluation:
+        """Value and gradient at a step, for one read of the designs."""
+        o = self._objective
+        if not o.large:
+            return o.evaluate(self._z + step * self._p, "gradient")
+        o._count("gradient")
+        extra = o._penalty("gradient", self._u[0] + step * self._u[1])
+        return o._in_z(_added(self._sums(passes.gradient_on, step), extra))
+
+    def _sums(self, f: Callable, step: float) -> tuple:
+        o, at = self._objective, np.float64(step)
+        calls = [(o.likelihood, at, self._u, e, o.constants, s.data, s.span) for e, s in zip(self._etas, o.stretches)]
+        return _summed(jax.device_get(o._run_each(f, calls)))
+
+
+def _summed(sums: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *x: functools.reduce(np.add, x), *sums)
 
 
 def _added(sums: tuple, extra: tuple) -> tuple:

@@ -19,13 +19,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import PartitionSpec
 
+from .. import runtime
 from ..errors import ModelError
 from ..runtime import MAX_KERNEL_ROWS
 from . import designs
 from .designs import Columns
-from .placement import AXIS, Placement
 from .rows import Program, hashable, in_precision, log_densities, penalty_value, split, stacked_predictors
 
 TANGENTS_AT_ONCE = 32
@@ -46,8 +45,7 @@ class Evaluation(NamedTuple):
 
 
 def _chunk(data: dict, i: jax.Array) -> dict:
-    chunk = {k: v for k, v in data.items() if k != "count"}
-    return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), chunk)
+    return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), data)
 
 
 def _weighted(program: Program, terms: jax.Array, chunk: dict) -> jax.Array:
@@ -63,12 +61,12 @@ def _pairs(program: Program) -> list[tuple[int, int]]:
 
 def _owners(program: Program) -> list[int]:
     """For each structured predictor, the number of its design."""
-    return [b.design for b in program.predictors for _ in range(b.parameter.n_outputs)]  # type: ignore[union-attr]
+    return [b.design for b in program.predictors for _ in range(b.n_outputs)]
 
 
 def _columns_of(program: Program) -> list[Columns]:
     """For each structured predictor, the columns of its design."""
-    return [b.columns for b in program.predictors for _ in range(b.parameter.n_outputs)]  # type: ignore[union-attr]
+    return [b.columns for b in program.predictors for _ in range(b.n_outputs)]
 
 
 def _order(program: Program) -> np.ndarray:
@@ -222,70 +220,55 @@ def _in_u(program: Program, needs: str, sums: tuple) -> tuple:
     return sums[0], sums[1][order], _assemble(program, sums[2])
 
 
-def _on_devices(placement: Placement, local: Any, args: tuple, data: dict, out: PartitionSpec) -> Any:
-    """`local(*args, data)` where the chunks are: on every device of the placement with its own chunks."""
-    if placement.n_devices == 1:
-        return local(*args, data)
-    specs = (*(PartitionSpec() for _ in args), PartitionSpec(AXIS))
-    # check_vma would have autodiff sum a derivative in what all devices share over the devices, once more than we do,
-    # in every round of loops of different lengths; and it fails in the second derivative of x**2 (jax 0.10)
-    return jax.shard_map(local, mesh=placement.mesh, in_specs=specs, out_specs=out, check_vma=False)(*args, data)
-
-
 def _zeros(shapes: Any) -> Any:
     return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
 
 
-def _sum_chunks(program: Program, placement: Placement, body: Any, u: Any, constants: Any, data: dict) -> Any:
-    """Σ over the chunks that hold data of `body(u, constants, chunk)`, on every device of the placement."""
+def sum_chunks(program: Program, body: Any, u: Any, constants: Any, data: dict, span: Any, own: Any = None) -> Any:
+    """Σ over the chunks of `span` of `body(u, constants, chunk)`; `own` are arrays that begin with the span's first."""
 
-    def local(u: Any, constants: Any, data: dict) -> Any:
-        run = lambda i: body(u, constants, in_precision(program, _chunk(data, i)))
-        start = jnp.zeros((), jnp.int32)
-        add = lambda i, total: jax.tree.map(jnp.add, total, run(i))
-        total = jax.lax.fori_loop(start, data["count"][0], add, _zeros(jax.eval_shape(run, start)))
-        return jax.lax.psum(total, AXIS) if placement.n_devices > 1 else total
+    def run(i: jax.Array) -> Any:
+        chunk = _chunk(data, i)
+        if own is not None:
+            chunk |= _chunk(own, i - span[0])
+        return body(u, constants, in_precision(program, chunk))
 
-    return _on_devices(placement, local, (u, constants), data, PartitionSpec())
-
-
-def _per_chunk(program: Program, placement: Placement, body: Any, u: Any, constants: Any, data: dict) -> Any:
-    """`body(u, constants, chunk)` for every chunk that holds data, stacked; zeros for those that are padding."""
-
-    def local(u: Any, constants: Any, data: dict) -> Any:
-        run = lambda i: body(u, constants, in_precision(program, _chunk(data, i)))
-        start = jnp.zeros((), jnp.int32)
-        chunks = data["weights"].shape[0]
-        shapes = jax.tree.map(lambda s: jax.ShapeDtypeStruct((chunks, *s.shape), s.dtype), jax.eval_shape(run, start))
-        put = lambda i, all: jax.tree.map(lambda a, x: jax.lax.dynamic_update_index_in_dim(a, x, i, 0), all, run(i))
-        return jax.lax.fori_loop(start, data["count"][0], put, _zeros(shapes))
-
-    return _on_devices(placement, local, (u, constants), data, PartitionSpec(AXIS))
+    add = lambda i, total: jax.tree.map(jnp.add, total, run(i))
+    return jax.lax.fori_loop(span[0], span[1], add, _zeros(jax.eval_shape(run, span[0])))
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def evaluate(program: Program, placement: Placement, needs: str, u: jax.Array, constants: Any, data: dict) -> tuple:
-    """The negative log-likelihood over all chunks; `needs` is "value", "gradient", "hessian", "opg" or "expected"."""
-    body = partial(_evaluate_chunk, program, needs)
-    return _in_u(program, needs, _sum_chunks(program, placement, body, u, constants, data))
+def _per_chunk(program: Program, length: int, body: Any, u: Any, constants: Any, data: dict, span: Any) -> Any:
+    """`body(u, constants, chunk)` for every chunk of `span`, stacked, `length` of them; zeros after its end."""
+    run = lambda i: body(u, constants, in_precision(program, _chunk(data, i)))
+    shapes = jax.tree.map(lambda s: jax.ShapeDtypeStruct((length, *s.shape), s.dtype), jax.eval_shape(run, span[0]))
+    write = lambda a, x, i: jax.lax.dynamic_update_index_in_dim(a, x, i - span[0], 0)
+    put = lambda i, all: jax.tree.map(lambda a, x: write(a, x, i), all, run(i))
+    return jax.lax.fori_loop(span[0], span[1], put, _zeros(shapes))
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def evaluate_batch(
-    program: Program, placement: Placement, needs: str, u: jax.Array, constants: Any, data: dict
-) -> tuple:
+_pass = partial(jax.jit, compiler_options=runtime.ONE_THREAD)
+
+
+@partial(_pass, static_argnums=(0, 1))
+def evaluate(program: Program, needs: str, u: jax.Array, constants: Any, data: dict, span: Any) -> tuple:
+    """The negative log-likelihood over a span of chunks; `needs` is "value", "gradient", "hessian", "opg" or "expected"."""
+    return _in_u(
+        program, needs, sum_chunks(program, partial(_evaluate_chunk, program, needs), u, constants, data, span)
+    )
+
+
+@partial(_pass, static_argnums=(0, 1))
+def evaluate_batch(program: Program, needs: str, u: jax.Array, constants: Any, data: dict, span: Any) -> tuple:
     """`evaluate` at many points at once: `u` is (points, size); every chunk is read once for all of them."""
 
     def body(u: jax.Array, constants: Any, chunk: dict) -> Any:
         return jax.vmap(lambda v: _evaluate_chunk(program, needs, v, constants, chunk))(u)
 
-    return jax.vmap(partial(_in_u, program, needs))(_sum_chunks(program, placement, body, u, constants, data))
+    return jax.vmap(partial(_in_u, program, needs))(sum_chunks(program, body, u, constants, data, span))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def hessian_product(
-    program: Program, placement: Placement, u: jax.Array, v: jax.Array, constants: Any, data: dict
-) -> jax.Array:
+@partial(_pass, static_argnums=0)
+def hessian_product(program: Program, u: jax.Array, v: jax.Array, constants: Any, data: dict, span: Any) -> jax.Array:
     """The Hessian of the negative log-likelihood times a vector, without the Hessian."""
 
     def body(u: Any, constants: Any, chunk: dict) -> jax.Array:
@@ -294,11 +277,13 @@ def hessian_product(
         along = stacked_predictors(program, direction, chunk, offset=False), split(program, direction)
         return _stacked(program, chunk, *jax.jvp(jax.grad(_nll(program, constants, chunk), (0, 1)), at, along)[1])
 
-    return _sum_chunks(program, placement, body, (u, v), constants, data)[_order(program)]
+    return sum_chunks(program, body, (u, v), constants, data, span)[_order(program)]
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def per_unit(program: Program, placement: Placement, what: str, u: jax.Array, constants: Any, data: dict) -> jax.Array:
+@partial(_pass, static_argnums=(0, 1, 2))
+def per_unit(
+    program: Program, length: int, what: str, u: jax.Array, constants: Any, data: dict, span: Any
+) -> jax.Array:
     """For every unit, its log-density ("terms", shape (chunks, rows)) or its score ("scores", (chunks, size, rows))."""
 
     def body(u: jax.Array, constants: Any, chunk: dict) -> jax.Array:
@@ -310,28 +295,27 @@ def per_unit(program: Program, placement: Placement, what: str, u: jax.Array, co
         parts = [designs.rows(columns, chunk["designs"][owner], g) for columns, owner, g in by_predictor]
         return jnp.concatenate([g_dense, *parts])[_order(program)]
 
-    return _per_chunk(program, placement, body, u, constants, data)
+    return _per_chunk(program, length, body, u, constants, data, span)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def predictors(program: Program, placement: Placement, u: Any, data: dict) -> tuple[jax.Array, jax.Array]:
+@partial(_pass, static_argnums=(0, 1))
+def predictors(program: Program, length: int, u: Any, data: dict, span: Any) -> tuple[jax.Array, jax.Array]:
     """The structured predictors of every row, (chunks, predictors, rows), at a point and along a direction: `u`."""
 
     def body(u: Any, constants: Any, chunk: dict) -> tuple[jax.Array, jax.Array]:
         return stacked_predictors(program, u[0], chunk), stacked_predictors(program, u[1], chunk, offset=False)
 
-    return _per_chunk(program, placement, body, u, (), data)
+    return _per_chunk(program, length, body, u, (), data, span)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(_pass, static_argnums=0)
 def along(
-    program: Program, placement: Placement, step: jax.Array, u: Any, etas: Any, constants: Any, data: dict
+    program: Program, step: jax.Array, u: Any, etas: Any, constants: Any, data: dict, span: Any
 ) -> tuple[jax.Array, jax.Array]:
     """Value and slope of the negative log-likelihood at `u + step·v`, from the predictors of `u` and of `v`.
 
-    `u` and `etas` are pairs (at the point, along the direction). The designs are not read.
+    `u` and `etas` are pairs (at the point, along the direction), `etas` of the span. The designs are not read.
     """
-    data = dict(data, eta=etas[0], along=etas[1])
 
     def body(carry: Any, constants: Any, chunk: dict) -> tuple:
         step, (point, direction) = carry
@@ -340,29 +324,44 @@ def along(
         at = lambda s: nll(eta + s.astype(program.dtype) * d_eta, split(program, point) + s * split(program, direction))
         return jax.jvp(at, (step,), (jnp.ones_like(step),))
 
-    return _sum_chunks(program, placement, body, (step, u), constants, data)
+    return sum_chunks(program, body, (step, u), constants, data, span, {"eta": etas[0], "along": etas[1]})
+
+
+@partial(_pass, static_argnums=0)
+def gradient_on(
+    program: Program, step: jax.Array, u: Any, etas: Any, constants: Any, data: dict, span: Any
+) -> tuple[jax.Array, jax.Array]:
+    """Value and gradient at `u + step·v`, from the predictors of `u` and of `v`: one read of the designs, not two."""
+
+    def body(carry: Any, constants: Any, chunk: dict) -> tuple:
+        step, (point, direction) = carry
+        eta = chunk["eta"].astype(program.dtype) + step.astype(program.dtype) * chunk["along"].astype(program.dtype)
+        dense = split(program, point) + step * split(program, direction)
+        value, slopes = jax.value_and_grad(_nll(program, constants, chunk), (0, 1))(eta, dense)
+        return value, _stacked(program, chunk, *slopes)
+
+    own = {"eta": etas[0], "along": etas[1]}
+    return _in_u(program, "gradient", sum_chunks(program, body, (step, u), constants, data, span, own))
 
 
 @partial(jax.jit, static_argnums=0)
 def evaluate_sample(
-    program: Program, u: jax.Array, constants: Any, data: dict, chunk: Any, row: Any, scale: Any
+    program: Program, u: jax.Array, constants: Any, data: dict, chunk: Any, row: Any, share: Any
 ) -> tuple:
-    """Value and gradient on the units at positions (`chunk`, `row`), each counted `scale` times: a minibatch."""
-    arrays = {k: v for k, v in data.items() if k != "count"}
+    """Value and gradient on the units at positions (`chunk`, `row`), each counted `share` times: a minibatch."""
     length = 1 if data["mask"] is None else data["mask"].shape[1]
     pieces = -(-len(chunk) * length // MAX_KERNEL_ROWS)
     width = -(-len(chunk) // pieces)
-    pad = lambda x: jnp.pad(x, (0, pieces * width - len(chunk)), mode="edge").reshape(pieces, width)
-    counted = jnp.arange(pieces * width).reshape(pieces, width) < len(chunk)
+    pad = lambda x, mode="edge": jnp.pad(x, (0, pieces * width - len(chunk)), mode).reshape(pieces, width)
 
     def of_piece(piece: tuple) -> tuple:
-        chunk, row, counted = piece
+        chunk, row, share = piece
         take = lambda x: jnp.moveaxis(x[chunk, ..., row], 0, -1)
-        sample = in_precision(program, jax.tree.map(take, arrays))
-        sample["weights"] = jnp.where(counted, sample["weights"] * scale, 0.0)
+        sample = in_precision(program, jax.tree.map(take, data))
+        sample["weights"] = sample["weights"] * share
         return _evaluate_chunk(program, "gradient", u, constants, sample)
 
-    sums = jax.lax.map(of_piece, (pad(chunk), pad(row), counted))
+    sums = jax.lax.map(of_piece, (pad(chunk), pad(row), pad(share, "constant")))
     return _in_u(program, "gradient", jax.tree.map(lambda x: x.sum(axis=0), sums))
 
 

@@ -1,77 +1,162 @@
-"""Where the chunks live: on one device, or sharded over several. Chosen here and invisible elsewhere."""
+"""Where the chunks live: on one device, or spread over several. Chosen here and invisible elsewhere.
+
+Every pass is a program for one device that runs over a span of the chunks there; spans run side by side in threads and
+what they give is added up on the host. So one program serves a core, all cores of a CPU and any number of GPUs, and
+nothing global is set for it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
 from .. import runtime
 from ..data.chunks import Chunks
-
-AXIS = "rows"
+from ..errors import ModelError
 
 
 @dataclass(frozen=True)
 class Placement:
-    """The devices that hold the chunks; the default is JAX's default device."""
+    """The devices that hold the chunks; the default is JAX's default device, or all of its kind if they are GPUs."""
 
     devices: tuple[Any, ...]
 
     @staticmethod
-    def default() -> Placement:
+    def of(devices: Any = None) -> Placement:
+        """The placement that a user asks for: None, "cpu" or "gpu", a device, several, or a mesh of them.
+
+        Raises:
+            ModelError: for anything else, and for a kind of device that is not there.
+        """
+        if isinstance(devices, Mesh):
+            return Placement(tuple(devices.devices.flat))
+        if isinstance(devices, jax.Device):
+            return Placement((devices,))
+        if isinstance(devices, Sequence) and not isinstance(devices, str) and len(devices):
+            if all(isinstance(d, jax.Device) for d in devices):
+                return Placement(tuple(devices))
+        elif devices is None or isinstance(devices, str):
+            return Placement._of_kind(devices)
+        raise ModelError(
+            "devices must be None, the name of a platform ('cpu', 'gpu'), a jax.Device, a sequence of them, or a "
+            f"jax.sharding.Mesh; got {devices!r}."
+        )
+
+    @staticmethod
+    def _of_kind(kind: str | None) -> Placement:
         chosen = runtime.setting("jax_default_device")
-        return Placement((chosen if isinstance(chosen, jax.Device) else jax.devices(chosen)[0],))
+        if kind is None and isinstance(chosen, jax.Device):
+            return Placement((chosen,))
+        try:
+            local = jax.local_devices(backend=kind or chosen)
+        except RuntimeError as error:
+            there = ", ".join(sorted({d.platform for d in jax.local_devices()}))
+            raise ModelError(
+                f"devices: there is no device of kind {kind!r} in this process; it has {there}."
+            ) from error
+        return Placement(tuple(local) if kind or local[0].platform != "cpu" else (local[0],))
 
     @property
     def n_devices(self) -> int:
         return len(self.devices)
 
-    @property
-    def mesh(self) -> Mesh:
-        return Mesh(np.array(self.devices), (AXIS,), axis_types=(AxisType.Auto,))
+    def first(self) -> Placement:
+        """The first device alone, for what cannot be spread."""
+        return Placement(self.devices[:1])
 
-    def place(self, chunks: Chunks) -> Placed:
-        """Put the chunks on the devices, the ones that hold data spread evenly."""
-        total = chunks.weights.shape[0]
+    def place(self, chunks: Chunks) -> list[Placed]:
+        """Put the chunks on the devices, the ones that hold data spread evenly; devices that get none are left out."""
+        total, rows = chunks.weights.shape[0], chunks.weights.shape[-1]
         per_device = total // self.n_devices
-        counts = np.array([len(part) for part in np.array_split(np.arange(chunks.count), self.n_devices)], np.int32)
-        real = iter(range(chunks.count))
-        spare = iter(range(chunks.count, total))
-        order = np.array(
-            [next(real) if i < counts[d] else next(spare) for d in range(self.n_devices) for i in range(per_device)]
-        )
-        if self.n_devices == 1:
-            put = lambda a: jax.device_put(a, self.devices[0])
-        else:
-            sharding = NamedSharding(self.mesh, PartitionSpec(AXIS))
-            put = lambda a: jax.device_put(a[order], sharding)
-        data = {
-            "columns": {k: put(v) for k, v in chunks.columns.items()},
-            "designs": tuple({k: put(v) for k, v in d.items()} for d in chunks.designs),
-            "offsets": {k: put(v) for k, v in chunks.offsets.items()},
-            "weights": put(chunks.weights),
-            "mask": None if chunks.mask is None else put(chunks.mask),
-        }
-        if self.n_devices == 1:
-            data["count"] = put(counts)
-        else:
-            data["count"] = jax.device_put(counts, NamedSharding(self.mesh, PartitionSpec(AXIS)))
-        where = np.empty(total, int)
-        where[order] = np.arange(total)
-        rows = chunks.weights.shape[-1]
-        flat = np.arange(len(chunks.units))
-        return Placed(data, where[flat // rows], flat % rows, chunks.units)
+        position = np.arange(len(chunks.units))
+        out = []
+        for device, own in zip(self.devices, np.array_split(np.arange(chunks.count), self.n_devices)):
+            if not len(own):
+                continue
+            # counts are uneven by one: a device's last chunks may be another's first, and are padding to it
+            start = min(own[0], total - per_device)
+            here = slice(start, start + per_device)
+
+            def put(array: np.ndarray, here: slice = here, device: Any = device) -> jax.Array:
+                return jax.device_put(array[here], device)
+
+            data = {
+                "columns": {k: put(v) for k, v in chunks.columns.items()},
+                "designs": tuple({k: put(v) for k, v in d.items()} for d in chunks.designs),
+                "offsets": {k: put(v) for k, v in chunks.offsets.items()},
+                "weights": put(chunks.weights),
+                "mask": None if chunks.mask is None else put(chunks.mask),
+            }
+            mine = position[own[0] * rows : (own[-1] + 1) * rows]
+            mixed = -(-chunks.n_mixed // rows)
+            first = own[0] - start
+            out.append(
+                Placed(
+                    data=data,
+                    chunk=mine // rows - start,
+                    row=mine % rows,
+                    units=chunks.units[mine],
+                    span=(int(first), int(first + len(own))),
+                    mixed=mixed if self.n_devices == 1 else 0,
+                )
+            )
+        return out
 
 
 @dataclass(frozen=True)
 class Placed:
-    """Chunks on their devices; unit `units[i]` of the data set is at row `row[i]` of chunk `chunk[i]`."""
+    """Chunks on a device; unit `units[i]` of the data set is at row `row[i]` of chunk `chunk[i]`.
+
+    The chunks of `span`, [first, stop), hold data; the first `mixed` of them are a random sample of all.
+    """
 
     data: dict
     chunk: np.ndarray
     row: np.ndarray
     units: np.ndarray
+    span: tuple[int, int]
+    mixed: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows of the data in one chunk."""
+        mask = self.data["mask"]
+        return self.data["weights"].shape[-1] * (1 if mask is None else mask.shape[-2])
+
+    @property
+    def n_chunks(self) -> int:
+        return self.span[1] - self.span[0]
+
+    def first(self, chunks: int) -> Placed:
+        """The first chunks alone; their units only."""
+        first, stop = self.span
+        here = self.chunk < first + chunks
+        kept = dict(chunk=self.chunk[here], row=self.row[here], units=self.units[here])
+        return replace(self, span=(first, min(stop, first + chunks)), mixed=0, **kept)
+
+    def stretches(self) -> list[Stretch]:
+        """The span in pieces for the cores of the device."""
+        first, stop = self.span
+        (device,) = self.data["weights"].devices()
+        size = sum(x.nbytes for x in jax.tree.leaves(self.data)) * self.n_chunks // self.data["weights"].shape[0]
+        pieces = runtime.spans(stop - first, size) if device.platform == "cpu" else [slice(0, stop - first)]
+        length = pieces[0].stop
+        return [Stretch(self, np.array([first + s.start, first + s.stop], np.int32), length) for s in pieces]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Chunks [first, stop) = `span` of some on a device, a piece of work for one core; at most `length` of them."""
+
+    of: Placed
+    span: np.ndarray
+    length: int
+
+    @property
+    def data(self) -> dict:
+        return self.of.data

@@ -156,7 +156,7 @@ def predictor(program: Program, block: Block, u: jax.Array, chunk: dict, offset:
     where = range(block.start, block.stop) if block.found is None else block.found.entries
     beta = u[where.start : where.stop] if isinstance(where, range) else u[np.array(where)]
     beta = beta.reshape(len(block.terms), block.n_outputs).astype(program.dtype)
-    eta = times(block.columns, chunk["designs"][block.design], beta)
+    eta = times(block.columns, chunk["designs"][block.design], beta, differentiated=not program.structured)
     if offset and block.name in chunk["offsets"]:
         eta = eta + chunk["offsets"][block.name].reshape(eta.shape)
     return eta

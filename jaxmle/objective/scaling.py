@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..data.beside import pieces_of
 from ..data.design import Design
 from .layout import Layout
 
@@ -24,7 +25,7 @@ def column_scale(layout: Layout, designs: Sequence[Design]) -> np.ndarray:
 def _log2_sizes(design: Design) -> np.ndarray:
     """`_log2_size` of every column, by name; a level's column of zeros and ones has the size √(its share of rows)."""
     out = np.zeros(len(design.names))
-    out[list(design.dense)] = _log2_size(design.matrix)
+    out[list(design.dense)] = np.concatenate([_log2_size(piece) for piece in pieces_of(design.matrix)])
     for f in design.factors:
         count = np.bincount(f.codes[f.codes >= 0], minlength=f.n_levels)
         out[f.first : f.first + f.n_levels] = 0.5 * np.log2(np.where(count > 0, count / len(f.codes), 1.0))

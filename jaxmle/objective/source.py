@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -109,6 +109,11 @@ def used_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
         ModelError: when the function fails on one observation, or does not return one real number.
         DataError: when it asks for a column that the table lacks, or that is not numeric.
     """
+    known = _Asked.of(model, table)
+    if known in _asked:
+        read = {name: table.numeric(name, "the log-density") for name, *_ in _asked[known]}
+        if _kinds(read) == _asked[known]:
+            return read
     unit, density = model.unit_kind, hashable(model.log_density)
     lead = {"row": (), "group": (2,), "all": (table.n_rows,)}[unit]
     probe = _Probe(table, lambda column: (*lead, *column.shape[1:]))
@@ -136,7 +141,43 @@ def used_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
             FitWarning,
             stacklevel=2,
         )
+    elif known is not None:
+        if len(_asked) >= MOST_KNOWN:
+            _asked.clear()
+        _asked[known] = _kinds(probe.read)
     return probe.read
+
+
+def _kinds(columns: Mapping[str, np.ndarray]) -> tuple:
+    """What a trace sees of columns: names, kinds of number, shapes in a row."""
+    return tuple((name, column.dtype.kind, column.shape[1:]) for name, column in columns.items())
+
+
+MOST_KNOWN = 256
+"""Models of which it is remembered what columns they ask for, so that only their first fit has to trace them."""
+
+_asked: dict[Any, tuple] = {}
+
+
+class _Asked(NamedTuple):
+    """What decides which columns a log-density asks for, but for their kinds."""
+
+    density: Any
+    unit: str
+    params: tuple
+    columns: tuple[str, ...]
+    rows: int
+
+    @staticmethod
+    def of(model: Model, table: Table) -> _Asked | None:
+        """The key of a model on a table; None where something cannot be hashed, such as a start that is an array."""
+        rows = table.n_rows if model.unit_kind == "all" else 0
+        key = _Asked(hashable(model.log_density), model.unit_kind, tuple(model.params.items()), table.names, rows)
+        try:
+            hash(key)
+        except TypeError:
+            return None
+        return key
 
 
 @contextlib.contextmanager

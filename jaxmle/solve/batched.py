@@ -191,9 +191,9 @@ def _choose(s: Searches) -> Searches:
     start = (s.inverse, jnp.where(damped, jnp.maximum(s.damping, LEAST_DAMPING), 0.0), damped.any(), 0)
     inverse, damping, _, _ = jax.lax.while_loop(lambda c: c[2] & (c[3] < 8), by_damping, start)
     inverse = jnp.where(damped[:, None, None], inverse, s.inverse)
-    step = -jnp.einsum("bij,bj->bi", inverse, slope)
+    step = -_times(inverse, slope)
     scaled = s.hessian / (m[:, :, None] * m[:, None, :])
-    change = jnp.einsum("bi,bi->b", slope, step) + 0.5 * jnp.einsum("bi,bij,bj->b", step, scaled, step)
+    change = jnp.sum((slope + 0.5 * _times(scaled, step)) * step, axis=-1)
     trial = s.z + step / m
     stays = running & ((trial == s.z).all(-1) | ~jnp.isfinite(trial).all(-1))
     return s._replace(
@@ -251,15 +251,20 @@ def sweep(a: jax.Array, least: float) -> tuple[jax.Array, jax.Array]:
     return -swept, pivots
 
 
+def _times(matrix: jax.Array, vector: jax.Array) -> jax.Array:
+    """Symmetric matrices (B, k, k) times vectors (B, k), by sums: products of so small ones cost more in calls."""
+    return jnp.sum(matrix * vector[:, :, None], axis=1)
+
+
 def _decrement(gradient: jax.Array, hessian: jax.Array, inverse: jax.Array, pivots: jax.Array) -> jax.Array:
     """√(gᵀH⁻¹g): the distance to the minimum in standard errors; inf where the Hessian has negative curvature, or
     where the gradient points into directions that it does not determine."""
     m = metric(gradient, hessian)
     slope = gradient / m
-    step = jnp.einsum("bij,bj->bi", inverse, slope)
+    step = _times(inverse, slope)
     scaled = hessian / (m[:, :, None] * m[:, None, :])
-    left = jnp.abs(jnp.einsum("bij,bj->bi", scaled, step) - slope).max(-1, initial=0.0)
+    left = jnp.abs(_times(scaled, step) - slope).max(-1, initial=0.0)
     tied = left <= 1e-6 * jnp.maximum(1.0, jnp.abs(slope).max(-1, initial=0.0))
-    square = jnp.einsum("bi,bi->b", slope, step)
+    square = jnp.sum(slope * step, axis=-1)
     known = (pivots >= -floor(gradient.shape[-1])) & tied & (square >= 0)
     return jnp.where(known, jnp.sqrt(jnp.where(known, square, 1.0)), jnp.inf)

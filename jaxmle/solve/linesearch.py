@@ -46,9 +46,11 @@ def line_through(objective: Function, z: np.ndarray, p: np.ndarray) -> Callable[
 
 
 def evaluate_on(line: Any, objective: Function, z: np.ndarray, step: float) -> Any:
-    """Value and gradient at `z`, which lies at `step` on the line; evaluated only if the line has not kept it."""
-    kept = line.seen.get(step) if isinstance(line, EvaluatedLine) else None
-    return objective.evaluate(z, "gradient") if kept is None else kept
+    """Value and gradient at `z`, which lies at `step` on the line; by the line where it can, for what it knows already."""
+    if isinstance(line, EvaluatedLine) and step in line.seen:
+        return line.seen[step]
+    by_line = getattr(line, "evaluate", None)
+    return objective.evaluate(z, "gradient") if by_line is None else by_line(step)
 
 
 @dataclass(frozen=True)

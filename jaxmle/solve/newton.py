@@ -19,6 +19,22 @@ CLOSE = 1e-7
 """A distance to the optimum, in standard errors, at which no further step is worth taking."""
 
 
+DEAR = 2.0
+"""A Hessian that costs so many times a gradient is kept for more steps than one."""
+
+CONTRACTING = 0.3
+"""The share of the distance that a step with an older Hessian may leave, to be followed by another."""
+
+GUESS = 0.1
+"""What that share is expected to be, before any such step was taken."""
+
+POLISHED = 1e-3
+"""The share of the distance that `tol` allows, at which the step after it is not taken either."""
+
+NEAR = 5e-4
+"""But no farther from the optimum, in standard errors: near enough to be proved."""
+
+
 @dataclass(frozen=True)
 class NewtonState(State):
     model: Quadratic = None  # type: ignore[assignment]
@@ -29,6 +45,8 @@ class NewtonState(State):
     polished: int = 0
     milestone: float = np.inf
     since: int = 0
+    rate: float = 0.0
+    stale: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,6 +57,9 @@ class Newton(Solver):
         tol: the log-likelihood still to be gained (half the squared Newton decrement) at which it stops; one more step
             is then taken, which leaves the estimates far closer than that.
         max_steps: the most steps; a step that is refused counts.
+
+    Where a Hessian costs much more than a gradient (`objective.hessian_cost`), steps are taken with the last one as
+    long as they contract, and the search ends at a point of which the Hessian is known.
 
     It asks for points one at a time (`ask`, `tell`), so that many searches can be run as one batch.
     """
@@ -53,7 +74,22 @@ class Newton(Solver):
 
     def step(self, objective: Function, state: NewtonState) -> NewtonState:
         state = self.ask(state)
-        return self.tell(state, objective.evaluate(state.trial, self.needs)) if state.stop == RUNNING else state
+        if state.stop != RUNNING:
+            return state
+        keep = getattr(objective, "hessian_cost", 0.0) > DEAR and self.needs == "hessian" and self._keeps(state)
+        return self.tell(state, objective.evaluate(state.trial, "gradient" if keep else self.needs))
+
+    def _keeps(self, state: NewtonState) -> bool:
+        """Whether the next step can do with a gradient: it will contract, and not be the last.
+
+        Or it is the last, and so short that the Hessian at its end is the one before.
+        """
+        if state.polished:
+            return not state.tries
+        if state.gain == np.inf or state.tries or not state.rate <= CONTRACTING:
+            return False
+        rate = state.rate if state.rate > 0 else GUESS
+        return 0.5 * (rate * state.decrement) ** 2 > self.tol
 
     def begin(self, z: np.ndarray, evaluation) -> NewtonState:
         """The state after the first evaluation."""
@@ -97,16 +133,19 @@ class Newton(Solver):
         return self._judge(replace(self._at(state, state.trial, evaluation), radius=radius, tries=0), state)
 
     def _at(self, state: NewtonState, z: np.ndarray, evaluation) -> NewtonState:
-        model = Quadratic.of(evaluation.gradient, evaluation.matrix)
+        stale = evaluation.matrix is None
+        model = state.model.at(evaluation.gradient) if stale else Quadratic.of(evaluation.gradient, evaluation.matrix)
         decrement = model.decrement
         return replace(
             state,
             z=z,
             value=evaluation.value,
             gradient=evaluation.gradient,
-            matrix=evaluation.matrix,
+            matrix=state.matrix if stale else evaluation.matrix,
             model=model,
             decrement=decrement,
+            stale=stale and not state.polished,
+            rate=decrement / state.decrement if stale else state.rate,
             gain=0.5 * decrement**2,
             trial=None,
         )
@@ -116,14 +155,16 @@ class Newton(Solver):
 
         A search that makes no progress in `PATIENCE` steps has stalled.
         """
-        if state.gain > self.tol:
+        if state.gain > self.tol or state.stale:
             if state.value < state.milestone - max(self.tol, WORTHWHILE):
                 return replace(state, polished=0, milestone=state.value, since=0)
             return replace(
                 state, polished=0, since=state.since + 1, stop=RUNNING if state.since < PATIENCE else STALLED
             )
         contracted = state.decrement < 0.1 * before.decrement
-        if state.decrement <= CLOSE or (state.polished and contracted) or state.polished >= 4:
+        close = max(CLOSE, min(POLISHED * np.sqrt(2 * self.tol), NEAR))
+        near = state.decrement <= CLOSE or (state.decrement <= close and contracted)
+        if near or (state.polished and contracted) or state.polished >= 4:
             return replace(state, stop=DONE)
         return replace(state, polished=state.polished + 1)
 

@@ -5,7 +5,7 @@ Moré and Sorensen (1983), Computing a trust region step; the metric is the Hess
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,10 @@ class Quadratic:
         metric = np.where(diagonal > 0, diagonal, np.where(fallback > 0, fallback, 1.0))
         curvature, axes = np.linalg.eigh(hessian / np.outer(metric, metric))
         return Quadratic(metric, curvature, axes, axes.T @ (gradient / metric))
+
+    def at(self, gradient: np.ndarray) -> Quadratic:
+        """The model of another point that has the same Hessian, or nearly."""
+        return replace(self, slope=self.axes.T @ (gradient / self.metric))
 
     @property
     def floor(self) -> float:

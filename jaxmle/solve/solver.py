@@ -152,7 +152,7 @@ def drive(
         z=state.z,
         value=state.value,
         gradient=state.gradient,
-        hessian=state.matrix if solver.needs == "hessian" else None,
+        hessian=state.matrix if solver.needs == "hessian" and not getattr(state, "stale", False) else None,
         stop=state.stop,
         n_steps=n_steps,
         seconds=time.perf_counter() - start,

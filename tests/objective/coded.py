@@ -133,7 +133,7 @@ def from_codes(objective: Objective, built: Any, designs: tuple[Design, ...], ro
     return replace(
         objective,
         program=replace(objective.program, layout=layout),
-        parts=tuple(objective.placement.place(c) for c in chunks),
+        parts=tuple(p for c in chunks for p in objective.placement.place(c)),
         scale=column_scale(layout, designs)[objective.free],
     )
 

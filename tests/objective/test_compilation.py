@@ -142,7 +142,8 @@ def test_data_are_arguments_and_no_constants():
         model = jm.Model(lambda p, row: density(p, row) * row["mark"], MODEL.params)
         o = build(model, Table.read(columns), weights=np.ones(n)).objective
         with runtime.x64():
-            args = (o.program, o.placement, "hessian", o.to_u(np.zeros(3)), o.constants, o.parts[0].data)
+            (first, *_) = o.stretches
+            args = (o.program, "hessian", o.to_u(np.zeros(3)), o.constants, first.data, first.span)
             return passes.evaluate.lower(*args).as_text()
 
     few, many = text(1024), text(2048 * 8)

@@ -249,7 +249,7 @@ def test_any_way_to_write_a_density(wrap: str):
 def test_the_default_device_is_respected():
     second = jax.devices()[1]
     with jax.default_device(second):
-        assert Placement.default().devices == (second,)
+        assert Placement.of().devices == (second,)
         objective = normal_regression(np.array([1.0, 2.0]), np.ones(2)).objective
     assert objective.parts[0].data["weights"].devices() == {second}
     close(objective.value(np.zeros(2)), 2.5, 1e-14)

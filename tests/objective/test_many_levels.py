@@ -58,16 +58,17 @@ def shapes(jaxpr: Any, inside: bool = False) -> Iterator[tuple[tuple[int, ...], 
 def test_no_array_has_a_number_for_each_row_and_level(many, needs: str):
     o, *_ = many
     u = np.zeros(LEVELS)
-    program, placement, constants, data = o.likelihood, o.placement, o.constants, o.parts[0].data
+    program, constants, first = o.likelihood, o.constants, o.stretches[0]
+    where = first.data, first.span
     match needs:
         case "hvp":
-            traced = passes.hessian_product.trace(program, placement, u, u, constants, data)
+            traced = passes.hessian_product.trace(program, u, u, constants, *where)
         case "terms":
-            traced = passes.per_unit.trace(program, placement, "terms", u, constants, data)
+            traced = passes.per_unit.trace(program, first.length, "terms", u, constants, *where)
         case "line":
-            traced = passes.predictors.trace(program, placement, (u, u), data)
+            traced = passes.predictors.trace(program, first.length, (u, u), *where)
         case _:
-            traced = passes.evaluate.trace(program, placement, needs, u, constants, data)
+            traced = passes.evaluate.trace(program, needs, u, constants, *where)
     found = list(shapes(traced.jaxpr.jaxpr))
     assert any(CHUNK_ROWS in shape for shape, _ in found)
     for shape, inside in found:

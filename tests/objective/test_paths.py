@@ -145,7 +145,7 @@ def poisoned(objective: Objective) -> Objective:
             values[~holds] = np.nan if values.dtype.kind == "f" else 1
             return jax.device_put(values, x.sharding)
 
-        data = {k: v if k == "count" else jax.tree.map(fill, v) for k, v in part.data.items()}
+        data = jax.tree.map(fill, part.data)
         return replace(part, data=data)
 
     return replace(objective, parts=tuple(spoil(p) for p in objective.parts))

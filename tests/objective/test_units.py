@@ -207,15 +207,18 @@ def test_a_sample_of_groups_stands_for_all():
 
 def test_a_glimpse_of_groups_compiles_nothing():
     rng = np.random.default_rng(1)
-    codes = np.repeat(np.arange(40), 3)
-    data = {"y": rng.normal(size=120), "x": rng.normal(size=120), "known": np.zeros(120), "town": codes}
+    n = 3 * 700
+    codes = np.repeat(np.arange(700), 3)
+    data = {"y": rng.normal(size=n), "x": rng.normal(size=n), "known": np.zeros(n), "town": codes}
     o = built(MODEL, data, chunk_rows=7).objective
     z = np.zeros(4)
     o.evaluate(z, "gradient")
     with runtime.Compilation() as compilation:
         few = o.glimpse().evaluate(z, "gradient")
     assert compilation.count == 0
-    close(few.value, -o.terms(z)[:7].sum())
+    (part,) = o.glimpse().parts
+    assert len(part.units) == 7 * (2048 // (7 * 4))
+    close(few.value, -o.terms(z)[part.units].sum())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+"""Where a search begins: what the user chose, what the family suggests, a search for a start, a sample of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .declare.linear import Linear
+from .infer.derivatives import check_derivatives
+from .objective.build import Built
+from .objective.fixing import start_vector
+from .objective.objective import Objective
+from .solve.lbfgs import LBFGS
+from .solve.newton import Newton
+from .solve.newton_cg import NewtonCG
+from .solve.solver import DONE, finite
+from .solve.start import search_start
+
+SAMPLE_PER_PARAMETER = 20
+"""The fewest rows of a sample for each parameter, for its optimum to be worth a start."""
+
+
+def begin(built: Built, start: Mapping[str, Any] | None, method: Any) -> tuple[np.ndarray, Any]:
+    """The point where the search begins, and the check of the derivatives there.
+
+    What the user chose comes first, then what the family suggests, then a search.
+    """
+    objective = built.objective
+    needs = getattr(method, "needs", "gradient")
+
+    def at(start: Mapping[str, Any] | None) -> tuple[np.ndarray, np.ndarray]:
+        u, chosen = start_vector(built.model, objective.layout, start)
+        return objective.to_z(np.where(np.isin(np.arange(len(u)), objective.free), u, objective.base)), chosen
+
+    z, chosen = at(start)
+    if built.starts:
+        suggested, settled = at({**built.starts, **(start or {})})
+        if finite(objective.glimpse().evaluate(suggested, needs)):
+            z, chosen = suggested, settled
+    free = movable(objective, chosen)
+    if free:
+        z = search_start(objective.glimpse(), z, free, needs)
+    at_start = check_derivatives(objective.in_double(), z) if objective.size <= 500 else None
+    return z, at_start
+
+
+WARM_TOL = 0.5
+"""The log-likelihood that a search on a sample leaves: its optimum is farther from that of all rows than this tells."""
+
+
+def warm_start(objective: Objective, z: np.ndarray, method: Any) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A start nearer to the optimum, and a note of it: that of a random sample of the rows, where there are many."""
+    sample = objective.sampled() if isinstance(method, Newton | LBFGS | NewtonCG) else None
+    if sample is None or sample.n_units < SAMPLE_PER_PARAMETER * objective.size:
+        return z, ()
+    end = replace(method, tol=WARM_TOL, max_steps=50).minimise(sample, z)
+    if end.stop != DONE or not finite(objective.glimpse().evaluate(end.z, method.needs)):
+        return z, ()
+    share = objective.n_units / sample.n_units
+    return end.z, (f"started from the optimum of {sample.n_units:,} rows drawn at random (1 in {share:.0f})",)
+
+
+def movable(objective: Objective, chosen: np.ndarray) -> list[tuple[int, str]]:
+    """Which entries of `z` a search for a start may move: constant terms and parameters that are the same in all rows."""
+    out = []
+    position = {int(p): i for i, p in enumerate(objective.free)}
+    for block in objective.layout.blocks:
+        if isinstance(block.parameter, Linear):
+            size = block.parameter.n_outputs
+            places = [
+                (block.start + j * size + k, "real" if block.parameter.link.name == "identity" else "log")
+                for j, term in enumerate(block.terms)
+                if term == "Intercept"
+                for k in range(size)
+            ]
+        elif block.stop - block.start > 20:
+            continue
+        else:
+            bounded = np.isfinite(block.bounds()).all()
+            real = all(link.name == "identity" for link in block.links())
+            ladder = "unit" if bounded else "real" if real else "log"
+            places = [(i, ladder) for i in range(block.start, block.stop)]
+        out.extend((position[p], ladder) for p, ladder in places if p in position and not chosen[p])
+    return sorted(out, key=lambda p: p[1])  # scales, then locations, then bounded ones
