@@ -143,6 +143,7 @@ class Analysis:
         sizes = [int(np.prod(self._steps.avals[traced.params[name][0]].shape)) for name in names]
         self._owner = np.repeat(np.arange(len(names)), sizes)
         self._scales = {traced.scales[name]: name for name in names}
+        self._real: Any = None
         for k, name in enumerate(names):
             (i,) = traced.params[name]
             self._real = self._steps.avals[i].dtype

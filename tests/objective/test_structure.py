@@ -150,6 +150,7 @@ NOT_FOUND = {
     "several rows": (lambda p, r: jnp.sum(bell(jnp.outer(r["x"], r["x"]) @ p["b"])), {"b": B}),
     "part": (lambda p, r: bell(r["x"][:2] @ p["b"][:2]), {"b": B}),
     "not finite": (lambda p, r: jnp.where(r["z"] > 0, bell(jnp.log(r["x"]) @ p["b"]), 0.0), {"b": B}),
+    "integer": (lambda p, r: bell(r["g"] - p["a"]), {"a": A}),
     "single": (lambda p, r: bell(r["y"] - p["a"] * r["z"]), {"a": A}),
 }
 
