@@ -54,6 +54,11 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> Comparison:
         remarks.append(
             f"The machines differ ({words}): jaxmle's times are compared after dividing by the peers' change."
         )
+    loads = [side["machine"].get("load_before") for side in (old, new)]
+    if any(load and load > side["machine"]["cores"] / 4 for load, side in zip(loads, (old, new))):
+        remarks.append(
+            f"Other work ran on the machine (load average {loads[0]}, now {loads[1]}): repeat before believing it."
+        )
     worse, better = [], []
     for key in ours:
         label = f"{key[0]} {key[1]:,}×{key[2]}"

@@ -33,7 +33,7 @@ their standard error, whichever is larger."""
 
 BANDWIDTH = {
     "H200": 4.8e12, "H100 PCIe": 2.0e12, "H100 NVL": 3.9e12, "GH200": 4.0e12, "H100": 3.35e12, "B200": 8.0e12,
-    "A100-SXM4-80": 2.04e12, "A100 80": 1.94e12, "A100": 1.555e12, "V100": 0.9e12, "L40S": 0.864e12, "L4": 0.3e12,
+    "A100-SXM4-80": 2.04e12, "A100 80": 1.94e12, "A100": 1.555e12, "V100": 0.9e12, "L40": 0.864e12, "L4": 0.3e12,
     "A10": 0.6e12, "T4": 0.32e12, "4090": 1.008e12, "3090": 0.936e12,
 }  # fmt: skip
 """Bytes per second by the makers' data sheets; the first name that is in the device's own."""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+import numpy as np
 
 from .peers import rscript
 
@@ -35,6 +39,21 @@ def machine(threads: int) -> dict[str, Any]:
         "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "versions": versions,
     }
+
+
+def floor(X: np.ndarray) -> float:
+    """Seconds of six reads of `X` (n, p) at memory speed and one product XᵀX, the least that Newton's method needs here."""
+
+    def best(product: Callable[[], np.ndarray]) -> float:
+        seconds = []
+        for _ in range(4):
+            start = time.perf_counter()
+            product()
+            seconds.append(time.perf_counter() - start)
+        return min(seconds)
+
+    b = np.ones(X.shape[1])
+    return 6 * best(lambda: X @ b) + best(lambda: X.T @ X)
 
 
 def in_words(info: dict[str, Any]) -> str:

@@ -37,6 +37,8 @@ class Row:
     """The largest relative difference of a standard error of a coefficient from jaxmle's."""
     faster_fresh: float | None = None
     faster_warm: float | None = None
+    floor: float | None = None
+    """Seconds of the reads and the product that a fit of row A cannot do without."""
 
     @property
     def equal(self) -> bool:

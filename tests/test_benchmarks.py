@@ -281,6 +281,8 @@ def test_regressions_are_found_by_seconds_on_one_machine():
     assert [line.split(":")[0] for line in found.regressions] == ["negbin 100×5, in a fresh process"]
     assert "SLOWER" in str(found)
     assert compare(new, old).improvements
+    assert "Other work" not in str(found)
+    assert "Other work" in str(compare(old | {"machine": old["machine"] | {"load_before": 3.0}}, new))
     assert not compare(old, old).regressions
     new["rows"][0]["verdict"] = "timeout"
     assert "was equal" in compare(old, new).regressions[0]
@@ -315,6 +317,9 @@ def test_growth_has_a_slope_and_a_picture(tmp_path):
 def test_targets_say_what_was_reached_and_missed():
     first = row_of("F", 200, "jaxmle", fresh=2.0, cached_fresh=1.5)
     memory = row_of("J", 10**6, "jaxmle", data_mb=400.0, before_mb=550.0, peak_mb=700.0)
+    large = row_of("A", 10**6, "jaxmle", warm=1.0)
+    large.floor = 0.25
+    assert "4 (aim ≤ 3): MISSED" in verdicts([large])[0]
     lines = verdicts([first, memory])
     assert [line.rsplit(" ", 1)[1] for line in lines] == ["reached", "MISSED", "reached", "reached"]
     assert "550 (aim ≤ 720)" in lines[3]
