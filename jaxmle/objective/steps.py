@@ -6,11 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
 from ..declare.distributions.base import OnScale
 from ..declare.domains import Domain, Elementwise
@@ -18,7 +17,10 @@ from ..declare.linear import Linear
 from .layout import Layout
 from .rows import Params, Row
 
-CALLS = ("jit", "pjit", "closed_call", "core_call")
+Equation: TypeAlias = Any
+"""One of JAX's own; the names of its types are in modules whose import adds to JAX's settings."""
+
+CALLS = ("jit", "pjit", "closed_call")
 """Primitives that only call a function of traced steps; what else holds steps (loops, branches, own derivatives) is one."""
 
 
@@ -26,7 +28,7 @@ CALLS = ("jit", "pjit", "closed_call", "core_call")
 class Step:
     """One primitive applied to numbered values."""
 
-    equation: JaxprEqn
+    equation: Equation
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
@@ -94,14 +96,14 @@ class _Writer:
             self.known[self._seen[key][0]] = value
         return self._seen[key][0]
 
-    def write(self, closed: ClosedJaxpr, inputs: Sequence[int]) -> list[int]:
+    def write(self, closed: Any, inputs: Sequence[int]) -> list[int]:
         jaxpr = closed.jaxpr
         number = dict(zip(jaxpr.invars, inputs))
         for var, value in zip(jaxpr.constvars, closed.consts):
             number[var] = self.constant(value, var.aval, id(value))
 
         def of(atom: Any) -> int:
-            if not isinstance(atom, Literal):
+            if not hasattr(atom, "val"):  # a variable
                 return number[atom]
             return self.constant(atom.val, atom.aval, (np.asarray(atom.val).tobytes(), str(atom.aval)))
 
@@ -115,7 +117,7 @@ class _Writer:
             number |= dict(zip(equation.outvars, outputs))
         return list(map(of, jaxpr.outvars))
 
-    def _step(self, equation: JaxprEqn, inputs: tuple[int, ...]) -> tuple[int, ...]:
+    def _step(self, equation: Equation, inputs: tuple[int, ...]) -> tuple[int, ...]:
         key = (equation.primitive, inputs, tuple(sorted(equation.params.items(), key=lambda item: item[0])))
         try:
             known = None if equation.effects else self._seen.get(key)

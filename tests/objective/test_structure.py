@@ -222,7 +222,7 @@ def test_random_densities(drawn, seed):
 
 
 @pytest.mark.slow
-@settings(max_examples=150, **QUIET)
+@settings(max_examples=40, **QUIET)
 @given(densities(), st.integers(0, 99))
 def test_many_random_densities(drawn, seed):
     check(drawn, seed, all_of_them=True)
