@@ -1,6 +1,7 @@
 """jaxmle: maximum likelihood on JAX, for any log-density, with a proof of its optimum."""
 
 from . import datasets, numerics
+from .batch import fit_many
 from .cross_validation import CrossValidation, cross_validate
 from .declare.catalogue import (
     bernoulli,
@@ -54,6 +55,7 @@ from .declare.penalties import ElasticNet, Lasso, Ridge
 from .declare.tree import Tree
 from .errors import DataError, FitWarning, ModelError
 from .fit import fit
+from .fits import FitMany
 from .path import Path, fit_path
 from .result import Fit, load
 from .solve.lbfgs import LBFGS
@@ -75,6 +77,7 @@ __all__ = [
     "ElasticNet",
     "FisherScoring",
     "Fit",
+    "FitMany",
     "FitWarning",
     "Interval",
     "Known",
@@ -112,6 +115,7 @@ __all__ = [
     "exponential",
     "family",
     "fit",
+    "fit_many",
     "fit_path",
     "gamma",
     "generalized_gamma",

@@ -43,8 +43,8 @@ from .solve.batched import DONE, Searches
 from .solve.newton import Newton
 from .solve.solver import Progress
 
-START_ROWS = 2_000
-"""Rows from which a family suggests where to begin."""
+SOME_ROWS = 5_000
+"""Rows from which it is learnt where to begin, and what size the columns have."""
 
 
 def fit_many(
@@ -146,10 +146,11 @@ def _batch(reading: Reading, grouping: Grouping, fixed: Mapping[str, Any], penal
         penalties=priors_of(model) + (() if added is None else (hashable(added),)),
     )
     base, free = fixing.apply(layout)
-    weights = grouping.weights[source.rows]
+    everything = len(source.rows) == grouping.table.n_rows
+    weights = grouping.weights if everything else grouping.weights[source.rows]
     l2 = np.zeros(layout.size) if shrinking is None else shrinkage_of(shrinking, layout, source.designs, weights).l2
     ends, order = grouping.ends(source.rows)
-    shares = _Shares(grouping.shared if len(source.rows) == grouping.table.n_rows else frozenset(), model)
+    shares = _Shares(grouping.shared if everything else frozenset(), model)
     designs = tuple(
         any(reading.design_number[name] == i for name in model.params if shares.design(name))
         for i in range(len(source.designs))
@@ -174,7 +175,22 @@ def _batch(reading: Reading, grouping: Grouping, fixed: Mapping[str, Any], penal
         ends=ends,
     )
     held = {"base": base, "constants": fixing.constants, "l2": l2}
-    return Batch(stack, held, free, column_scale(layout, source.designs)[free], method.tol, method.max_steps)
+    some = some_of(source)
+    return Batch(stack, held, free, column_scale(layout, some.designs)[free], method.tol, method.max_steps)
+
+
+def some_of(source: Source) -> Source:
+    """Few rows, spread evenly over all of them."""
+    rows = np.linspace(0, len(source.rows) - 1, min(len(source.rows), SOME_ROWS)).astype(int)
+    taken = lambda factors: tuple(replace(f, codes=f.codes[rows]) for f in factors)
+    return Source(
+        {k: v[rows] for k, v in source.columns.items()},
+        tuple(replace(d, matrix=d.matrix[rows], factors=taken(d.factors)) for d in source.designs),
+        {k: v[rows] for k, v in source.offsets.items()},
+        None,
+        source.rows[rows],
+        0,
+    )
 
 
 def _columns(design: Design, rows: np.ndarray) -> list[np.ndarray]:
@@ -213,27 +229,14 @@ def _columns_of(terms: Any) -> tuple[str, ...]:
 
 def _begin(reading: Reading, batch: Batch, start: Mapping[str, Any] | None) -> tuple[np.ndarray, np.ndarray]:
     """Where the search for a common start begins, and which entries the user chose."""
-    source = reading.source
-    some = np.linspace(0, len(source.rows) - 1, min(len(source.rows), START_ROWS)).astype(int)
-    small = Source(
-        {k: v[some] for k, v in source.columns.items()},
-        tuple(replace(d, matrix=d.matrix[some], factors=_taken(d.factors, some)) for d in source.designs),
-        {k: v[some] for k, v in source.offsets.items()},
-        None,
-        source.rows[some],
-        0,
-    )
-    suggested = suggested_starts(reading.model, small, reading.design_number, reading.starts, np.ones(len(some)))
+    some = some_of(reading.source)
+    suggested = suggested_starts(reading.model, some, reading.design_number, reading.starts, np.ones(len(some.rows)))
     z, chosen = [], np.zeros(0, bool)
     for given in (start, {**suggested, **(start or {})}):
         u, mine = start_vector(reading.model, batch.layout, given)
         z.append(u[batch.free])
         chosen = mine[batch.free] if given is start else chosen
     return z[1], chosen
-
-
-def _taken(factors: Any, rows: np.ndarray) -> Any:
-    return tuple(replace(f, codes=f.codes[rows]) for f in factors)
 
 
 def _search(batch: Batch, z: np.ndarray, chosen: np.ndarray, report: _Counter) -> tuple[Searches, np.ndarray]:
@@ -276,7 +279,9 @@ def _conclude(
     certificate, reasons, covariance = certify_many(
         searches,
         entry_names(batch),  # type: ignore[arg-type]
+        _limits(batch),
         batch.scale,
+        batch.scale_of,
         counts,
         _degenerate(reading, batch),
     )
@@ -286,8 +291,6 @@ def _conclude(
     coef, covariance = reported_many(layout, batch.free, index, u, batch.held["constants"], covariance)
     labels, links = layout.labels(), layout.links()
     bounds = np.array(layout.bounds()).reshape(-1, 2)[index]
-    row_weights = batch.stack.weights if batch.stack.order is None else batch.stack.weights[batch.stack.order]
-    totals = np.diff(np.concatenate([[0.0], np.cumsum(row_weights)])[batch.stack.ends], prepend=0.0)
     penalised = penalty is not None or batch.sharing.program.penalties
 
     def refit(g: int) -> Fit:
@@ -316,7 +319,7 @@ def _conclude(
         coef=coef,
         covariance=covariance,
         log_likelihood=-searches.plain,
-        n_obs=totals,
+        n_obs=batch.stack.totals,
         n_rows=counts,
         converged=np.array(reasons == ""),
         reasons=reasons,
@@ -328,6 +331,15 @@ def _conclude(
         table=grouping.table,
         refit=refit,
     )
+
+
+def _limits(batch: Batch) -> np.ndarray:
+    """The ends of the range of each entry of `z`; NaN for entries of a parameter that depend on each other."""
+    out = np.full((batch.layout.size, 2), np.nan)
+    for block in batch.layout.blocks:
+        if block.elementwise:
+            out[block.start : block.stop] = block.bounds()
+    return out[batch.free]
 
 
 def _degenerate(reading: Reading, batch: Batch) -> dict[int, str]:

@@ -17,7 +17,7 @@ from .runtime import MAX_KERNEL_ROWS
 from .solve.batched import DONE, FAILED, RUNNING, Searches, minimise
 from .solve.start import search_start
 
-ROUNDS = (8, 12, 40)
+ROUNDS = (6, 3, 12, 40)
 """Steps of a round; the data sets that are not done go on together, the last number as often as it takes."""
 
 BLOCKS = 16
@@ -53,13 +53,26 @@ class Batch:
     def layout(self) -> Layout:
         return self.sharing.layout
 
+    def scale_of(self, g: int) -> np.ndarray:
+        """`scale` from the rows of one data set."""
+        rows = self.stack.members(g)
+        out = np.ones(self.layout.size)
+        for block in self.layout.linears:
+            within = np.arange(len(rows)) if self.sharing.designs[block.design] else rows
+            columns = self.stack.designs[block.design]
+            sizes = np.array([np.sqrt(np.mean(np.square(column[within], dtype=np.float64))) for column in columns])
+            outputs = block.parameter.n_outputs  # type: ignore[union-attr]
+            out[block.start : block.stop] = np.repeat(1 / np.where(sizes > 0, sizes, 1.0), outputs)
+        return out[self.free]
+
     def buckets(self) -> list[tuple[np.ndarray, int]]:
         """The data sets that have rows, by the length that they are padded to: the most rows first.
 
         Lengths are kept apart only where that saves so much padding that another program is worth its compilation.
         """
         lengths = self.stack.lengths
-        padded = np.array([padded_length(n) for n in lengths])
+        sizes, which = np.unique(lengths, return_inverse=True)
+        padded = np.array([padded_length(int(n)) for n in sizes])[which]
         left = np.flatnonzero(lengths > 0)
         out = []
         while len(left):

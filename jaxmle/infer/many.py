@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from .. import runtime
 from ..objective.layout import Layout, _jacobians, naturalise
 from ..solve.batched import DONE, FAILED, MAX_STEPS, Searches, floor
 from .certificate import PROVED, REMEDIES
-from .diagnosis import DISTANCE, RESOLUTION
+from .diagnosis import DISTANCE, NEGATIVE, RESOLUTION
 
 GROWING = 1e-3
 """A Newton step of a predictor, though hardly any log-likelihood is left to gain, that says that it goes to infinity."""
@@ -57,13 +57,20 @@ class Certificates:
 
 
 def certify_many(
-    s: Searches, names: Sequence[str], scale: np.ndarray, counts: np.ndarray, degenerate: Mapping[int, str]
+    s: Searches,
+    names: Sequence[str],
+    limits: np.ndarray,
+    scale: np.ndarray,
+    scale_of: Callable[[int], np.ndarray],
+    counts: np.ndarray,
+    degenerate: Mapping[int, str],
 ) -> tuple[Certificates, np.ndarray, np.ndarray]:
     """The certificates of all searches, the reasons why fits are not optima in words, and the covariances in `z`.
 
     Arguments:
-        names: of the k entries of `z`.
-        scale: about one over the size of what each entry is multiplied by in a row, shape (k,).
+        names: of the k entries of `z`; `limits` the ends of their ranges, shape (k, 2), NaN where an entry has none.
+        scale: about one over the size of what each entry is multiplied by in a row, shape (k,); `scale_of` the same of
+            one data set.
         counts: rows of each data set.
         degenerate: number of a data set → why its responses have no maximum of the likelihood.
     """
@@ -79,13 +86,17 @@ def certify_many(
         covariance = s.inverse / (m[:, :, None] * m[:, None, :])
         moves = newton / scale
         growing = finite & (np.abs(moves).max(1, initial=0.0) > GROWING) & (s.status != FAILED)
+        for g in np.flatnonzero(growing):
+            moves[g] = newton[g] / scale_of(int(g))
+            growing[g] = np.abs(moves[g]).max() > GROWING
         std_error = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0))
-        coarse = (np.spacing(np.abs(s.z)) > RESOLUTION * std_error).any(1) & positive
+        resolution = np.spacing(np.abs(s.z)) / RESOLUTION
+        coarse = (resolution > np.where(positive[:, None], std_error, 1 / m)).any(1) & finite
     optimum = positive & (s.decrement <= DISTANCE) & ~growing & ~coarse & (s.status != FAILED)
     status = np.full(len(s.z), PROVED, dtype=object)
     reasons = np.full(len(s.z), "", dtype=object)
     for g in np.flatnonzero(~optimum | np.isin(np.arange(len(optimum)), list(degenerate))):
-        status[g], reasons[g] = _why(s, int(g), names, moves[g], bool(growing[g]), bool(coarse[g]), counts, degenerate)
+        status[g], reasons[g] = _why(s, int(g), names, limits, moves[g], growing[g], coarse[g], counts, degenerate)
     covariance[status != PROVED] = np.nan
     certificates = Certificates(
         status=status,
@@ -111,9 +122,10 @@ def _why(
     s: Searches,
     g: int,
     names: Sequence[str],
+    limits: np.ndarray,
     moves: np.ndarray,
-    growing: bool,
-    coarse: bool,
+    growing: np.bool_,
+    coarse: np.bool_,
     counts: np.ndarray,
     degenerate: Mapping[int, str],
 ) -> tuple[str, str]:
@@ -125,17 +137,14 @@ def _why(
     if s.status[g] == FAILED:
         return "not_finite", "At the start values the log-likelihood or a derivative of it is not finite."
     few = f" ({counts[g]} rows, {len(names)} parameters)" if counts[g] <= len(names) else ""
-    if s.dependent[g] >= 0 and s.pivots[g] > -1e-9:
-        name = names[s.dependent[g]]
-        return "not_identified", f"{name} cannot be told apart from the coefficients before it{few}."
-    if growing and (s.decrement[g] <= 0.1 or s.status[g] == MAX_STEPS):
-        large = np.flatnonzero(np.abs(moves) > 0.1 * np.abs(moves).max())[:4]
-        gone = ", ".join(f"{names[i]} → {'+' if moves[i] > 0 else '−'}∞" for i in large)
-        return "no_finite_maximum", f"The likelihood has no finite maximum: {gone}, as where data are separated{few}."
-    if s.pivots[g] <= -1e-9:
-        return "saddle", "The search ended where the log-likelihood is not concave."
     if coarse:
         return "unbounded", "A parameter is known to as many digits as there are: the model fits the data exactly."
+    if s.dependent[g] >= 0 and s.pivots[g] > -NEGATIVE:
+        return "not_identified", f"{names[s.dependent[g]]} cannot be told apart from the coefficients before it{few}."
+    if growing and (s.decrement[g] <= 0.1 or s.status[g] == MAX_STEPS):
+        return _growth(names, limits, moves, few)
+    if s.pivots[g] <= -NEGATIVE:
+        return "saddle", "The search ended where the log-likelihood is not concave."
     if s.status[g] == MAX_STEPS:
         return "max_steps", f"After {s.steps[g]} steps there is {0.5 * s.decrement[g] ** 2:.2g} left to gain."
     if s.status[g] == DONE or not np.isfinite(s.decrement[g]):
@@ -144,6 +153,25 @@ def _why(
         "not_converged",
         f"No step improves the log-likelihood, {s.decrement[g]:.2g} standard errors from the optimum.",
     )
+
+
+def _growth(names: Sequence[str], limits: np.ndarray, moves: np.ndarray, few: str) -> tuple[str, str]:
+    """Status and reason where the entries that move most go on without end."""
+    large = np.flatnonzero(np.abs(moves) > 0.1 * np.abs(moves).max())
+    gone = ", ".join(f"{names[i]} → {_limit(limits[i], float(moves[i]))}" for i in large[:4]) + (
+        ", …" if len(large) > 4 else ""
+    )
+    if not np.isinf(limits[large]).all(1).any():
+        return "boundary", f"The maximum is at the end of a parameter's range: {gone}{few}."
+    return "no_finite_maximum", f"The likelihood has no finite maximum: {gone}, as where data are separated{few}."
+
+
+def _limit(limits: np.ndarray, move: float) -> str:
+    """Where an entry goes that grows without bound, in words."""
+    end = limits[1] if move > 0 else limits[0]
+    if np.isnan(end):
+        return "a limit of its range"
+    return f"{'+' if end > 0 else '−'}∞" if np.isinf(end) else f"{end:g}"
 
 
 def reported_many(

@@ -105,6 +105,16 @@ class Stack:
     def lengths(self) -> np.ndarray:
         return np.diff(self.ends, prepend=0)
 
+    @cached_property
+    def totals(self) -> np.ndarray:
+        """The sum of the weights of each data set."""
+        out = np.zeros(len(self.ends))
+        some = self.lengths > 0
+        weights = self.weights if self.order is None else self.weights[self.order]
+        if some.any():
+            out[some] = np.add.reduceat(weights, (self.ends - self.lengths)[some])
+        return out
+
     def members(self, g: int) -> np.ndarray:
         """The rows of one data set."""
         rows = np.arange(self.ends[g] - self.lengths[g], self.ends[g])
