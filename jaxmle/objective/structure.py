@@ -171,7 +171,7 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
 
 def _designs(density: RowDensity, analysis: Analysis, source: Source, finite: bool) -> dict[int, Design | None]:
     """The design of every sum; None where one is not finite: then the density may have its reasons to look elsewhere."""
-    ones = np.ones((len(source.rows), 1))
+    ones = np.ones((len(source.rows), 1), np.float32)  # beside columns of float32 they stay so
     out: dict[int, Design | None] = {}
     for i, found in analysis.sums.items():
         out[i] = _design(density, analysis, i, found, source, ones, finite)
