@@ -68,9 +68,10 @@ def fit_many(
             from all data sets at once, so that coefficients are of the same things.
         data: a table in any form that `fit` takes, with a column that says which data set a row belongs to; or, without
             `by`, a mapping of arrays: those of shape (G, n, ...) differ by data set, those of shape (n, ...) are shared
-            by all. The response of a family has shape (G, n).
+            by all. The response of a family has shape (G, n), or (n,) where data sets differ by their weights alone.
         by: a column name, or one label per row: equal labels are one data set, in the order of appearance.
-        weights: frequencies, a column name or an array (rows,), or (G, n) for stacked arrays.
+        weights: frequencies, a column name or an array (rows,), or (G, n) for stacked arrays: bootstrap samples are one
+            set of rows with G sets of weights.
         start: name → where each search begins, as in `fit`. What is not given begins at the estimates from samples of
             all rows, so far as these can be found.
         fixed: name → value at which a parameter or a coefficient is held in all data sets.
@@ -146,11 +147,12 @@ def _batch(reading: Reading, grouping: Grouping, fixed: Mapping[str, Any], penal
         penalties=priors_of(model) + (() if added is None else (hashable(added),)),
     )
     base, free = fixing.apply(layout)
-    everything = len(source.rows) == grouping.table.n_rows
-    weights = grouping.weights if everything else grouping.weights[source.rows]
-    l2 = np.zeros(layout.size) if shrinking is None else shrinkage_of(shrinking, layout, source.designs, weights).l2
+    l2 = np.zeros(layout.size)
+    if shrinking is not None:
+        l2 = shrinkage_of(shrinking, layout, source.designs, grouping.weights[source.rows]).l2
     ends, order = grouping.ends(source.rows)
-    shares = _Shares(grouping.shared if everything else frozenset(), model)
+    stands = len(source.rows) == grouping.table.n_rows or grouping.own is not None
+    shares = _Shares(grouping.shared if stands else frozenset(), model)
     designs = tuple(
         any(reading.design_number[name] == i for name in model.params if shares.design(name))
         for i in range(len(source.designs))
@@ -162,7 +164,7 @@ def _batch(reading: Reading, grouping: Grouping, fixed: Mapping[str, Any], penal
         columns=tuple(name for name in source.columns if name in shares.columns),
         offsets=tuple(name for name in source.offsets if shares.offset(name)),
     )
-    first = slice(0, grouping.each)
+    first = slice(0, ends[0] if grouping.own is not None else grouping.each)
     cut = lambda arrays, names: {k: v[first] if k in names else v for k, v in arrays.items()}
     dense = [_columns(d, np.arange(len(source.rows))) for d in source.designs]
     stack = Stack(
@@ -170,7 +172,7 @@ def _batch(reading: Reading, grouping: Grouping, fixed: Mapping[str, Any], penal
         columns=cut(source.columns, sharing.columns),
         designs=[[column[first] for column in d] if s else d for d, s in zip(dense, designs)],
         offsets=cut(source.offsets, sharing.offsets),
-        weights=weights,
+        weights=grouping.weights_of(source.rows),
         order=order,
         ends=ends,
     )
@@ -297,12 +299,12 @@ def _conclude(
         params = {}
         if np.isfinite(u[g]).all():
             params, _ = jax.device_get(runtime.call(naturalise, layout, u[g], batch.held["constants"])[0])
-        rows = grouping.rows(g)
+        table, weights = grouping.of(g)
         return fit(
             model,
-            grouping.table.take(rows),
+            table,
             start={name: params[name] for name in params if name in {b.name for b in layout.blocks}},
-            weights=grouping.weights[rows],
+            weights=weights,
             fixed=fixed,
             penalty=penalty,
             tol=batch.tol,
@@ -346,7 +348,7 @@ def _degenerate(reading: Reading, batch: Batch) -> dict[int, str]:
     """The data sets whose responses have no maximum of the likelihood, by what their family knows: those are asked that
     have one and the same response in all rows."""
     density = reading.model.log_density
-    kind = density.kind if isinstance(density, Conditional) else None
+    kind = density.kind if isinstance(density, Conditional) and not batch.sharing.columns else None
     if kind is None or not kind.has("degenerate") or batch.sharing.program.penalties or len(density.response) != 1:
         return {}
     y = np.asarray(reading.source.columns[density.response[0]])

@@ -57,12 +57,11 @@ class Batch:
         """`scale` from the rows of one data set."""
         rows = self.stack.members(g)
         out = np.ones(self.layout.size)
-        for block in self.layout.linears:
+        for block in self.layout.predicted:
             within = np.arange(len(rows)) if self.sharing.designs[block.design] else rows
             columns = self.stack.designs[block.design]
             sizes = np.array([np.sqrt(np.mean(np.square(column[within], dtype=np.float64))) for column in columns])
-            outputs = block.parameter.n_outputs  # type: ignore[union-attr]
-            out[block.start : block.stop] = np.repeat(1 / np.where(sizes > 0, sizes, 1.0), outputs)
+            out[block.positions] = 1 / np.where(sizes > 0, sizes, 1.0)[:, None]
         return out[self.free]
 
     def buckets(self) -> list[tuple[np.ndarray, int]]:

@@ -18,7 +18,8 @@ class Grouping:
     """A table of the rows of all data sets, and which data set each row belongs to.
 
     `labels` (G,) in the order of appearance; `codes` (rows,) number them, or None where every data set has the
-    `each` rows that follow those of the one before. `shared` are the columns that are the same in all data sets.
+    `each` rows that follow those of the one before. `shared` are the columns that are the same in all data sets; where
+    all columns are, the table is that of one of them, and `own` their weights (G, rows).
     """
 
     table: Table
@@ -27,10 +28,13 @@ class Grouping:
     codes: np.ndarray | None
     each: int = 0
     shared: frozenset[str] = frozenset()
+    own: np.ndarray | None = None
 
     def ends(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Of the rows that are kept: where each data set ends, and the order that puts its rows together (None: as is)."""
         n = len(self.labels)
+        if self.own is not None:
+            return np.arange(1, n + 1) * len(kept), None
         if self.codes is None:
             if len(kept) == self.table.n_rows:
                 return np.arange(1, n + 1) * self.each, None
@@ -41,11 +45,19 @@ class Grouping:
         together = bool((codes[1:] >= codes[:-1]).all())
         return ends, None if together else np.argsort(codes, kind="stable")
 
-    def rows(self, g: int) -> np.ndarray:
-        """The rows of a data set in the table."""
-        if self.codes is None:
-            return np.arange(g * self.each, (g + 1) * self.each)
-        return np.flatnonzero(self.codes == g)
+    def weights_of(self, kept: np.ndarray) -> np.ndarray:
+        """The weights of the rows that are kept, data set after data set where all share them."""
+        if self.own is not None:
+            return self.own[:, kept].reshape(-1)
+        return self.weights if len(kept) == self.table.n_rows else self.weights[kept]
+
+    def of(self, g: int) -> tuple[Table, np.ndarray]:
+        """The rows of a data set, and their weights."""
+        if self.own is not None:
+            return self.table, self.own[g]
+        whole = self.codes is None
+        rows = np.arange(g * self.each, (g + 1) * self.each) if whole else np.flatnonzero(self.codes == g)
+        return self.table.take(rows), self.weights[rows]
 
 
 def grouped(data: Any, by: Any, weights: Any, missing: str) -> Grouping:
@@ -91,6 +103,12 @@ def stacked(data: Any, response: tuple[str, ...], weights: Any) -> Grouping:
             "by='gene'."
         )
     arrays = {name: column_array(name, value) for name, value in data.items()}
+    if weights is not None and not isinstance(weights, str):
+        weights = np.asarray(weights, dtype=np.float64)
+    if isinstance(weights, np.ndarray) and weights.ndim == 2:
+        own = any(array.shape[:2] == weights.shape for array in arrays.values())
+        if not own:
+            return _by_weights(arrays, weights)
     sets, n = _axes(arrays, response)
     flat, shared = {}, []
     for name, array in arrays.items():
@@ -99,14 +117,28 @@ def stacked(data: Any, response: tuple[str, ...], weights: Any) -> Grouping:
         else:
             shared.append(name)
             flat[name] = np.tile(array, (sets, *[1] * (array.ndim - 1)))
-    if weights is not None and not isinstance(weights, str):
-        weights = np.asarray(weights)
+    if isinstance(weights, np.ndarray):
         if weights.shape not in ((sets, n), (n,)):
             raise DataError(f"weights have shape {weights.shape}; expected {(sets, n)}, or {(n,)} for all data sets.")
         weights = np.broadcast_to(weights, (sets, n)).reshape(-1)
     table = Table.read(flat)
     number = np.ones(sets * n) if weights is None else read_weights(weights, table, "weights")
     return Grouping(table, number, np.arange(sets), None, n, frozenset(shared))
+
+
+def _by_weights(arrays: Mapping[str, np.ndarray], weights: np.ndarray) -> Grouping:
+    """Data sets that differ by their weights alone (G, n), such as bootstrap samples and folds."""
+    table = Table.read(arrays)
+    if weights.shape[1] != table.n_rows:
+        raise DataError(
+            f"weights have shape {weights.shape}, but the arrays have {table.n_rows} rows: where data sets differ by their "
+            f"weights alone, these have shape (G, {table.n_rows})."
+        )
+    read_weights(weights.sum(0), table, "weights")
+    if not (weights >= 0).all():
+        raise DataError("weights: some are negative; weights count observations, zero or more.")
+    labels = np.arange(len(weights))
+    return Grouping(table, weights.max(0), labels, None, table.n_rows, frozenset(arrays), weights)
 
 
 def _axes(arrays: Mapping[str, np.ndarray], response: tuple[str, ...]) -> tuple[int, int]:

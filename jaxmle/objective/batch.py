@@ -55,7 +55,7 @@ class Sharing:
         """For each variable of a row, the entries of `u` that it is made of, and the block if it is a predictor."""
         out: list[tuple[np.ndarray, Block | None]] = []
         for b in self.program.predictors:
-            out += [(positions, b) for positions in np.arange(b.start, b.stop).reshape(len(b.terms), -1).T]
+            out += [(positions, b) for positions in b.positions.T]
         return (*out, *((np.array([i]), None) for i in self._dense))
 
     def sets_at_once(self, length: int) -> int:
@@ -288,7 +288,7 @@ def _product(x: jax.Array | None, w: jax.Array, y: jax.Array | None) -> jax.Arra
 def _with_offsets(program: Program, at: list[jax.Array], common: Any, block: Any) -> list[jax.Array]:
     out, i = list(at), 0
     for b in program.predictors:
-        outputs = b.parameter.n_outputs  # type: ignore[union-attr]
+        outputs = b.n_outputs
         offset = block["offsets"].get(b.name, common["offsets"].get(b.name))
         if offset is not None:
             lead = offset.shape[:2] if b.name in block["offsets"] else (1, offset.shape[0])

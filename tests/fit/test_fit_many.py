@@ -178,6 +178,16 @@ def test_a_density_of_ones_own_on_stacked_arrays_with_a_shared_column(stacks):
     assert shared[2].converged
 
 
+def test_bootstrap_samples_are_one_set_of_rows_with_many_weights(stacks):
+    data = {"y": stacks["y"][0], "x": stacks["x"]}
+    weights = np.random.default_rng(1).multinomial(40, np.full(40, 1 / 40), size=6).astype(float)
+    fits = jm.fit_many(CUSTOM, data, weights=weights)
+    agree(fits, 3, jm.fit(CUSTOM, data, weights=weights[3]))
+    assert fits[3].n_obs == 40
+    with pytest.raises(jm.DataError, match=r"weights have shape \(6, 39\).*\(G, 40\)"):
+        jm.fit_many(CUSTOM, data, weights=weights[:, :39])
+
+
 def test_held_values_starts_and_penalties(stacks):
     held = {"scale": 0.7}
     fits = jm.fit_many(CUSTOM, stacks, fixed=held, start={"loc": [2.0, 0.0]}, penalty=jm.Ridge(3.0))
