@@ -23,7 +23,7 @@ from .declare.formula import Formula
 from .declare.model import Model
 from .declare.penalties import ElasticNet
 from .errors import DataError, FitWarning, ModelError
-from .fit import configured, entry_names, fit, penalty_words
+from .fit import about, configured, entry_names, fit, penalty_words
 from .fits import FitMany
 from .infer.many import certify_many, reported_many
 from .infer.reported import reported_index
@@ -330,6 +330,7 @@ def _conclude(
         seconds={},
         links=tuple(links[i] for i in index),
         is_location=np.asarray(np.isinf(bounds).all(axis=1)),
+        about=about(model),
         table=grouping.table,
         refit=refit,
     )

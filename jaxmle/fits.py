@@ -29,8 +29,8 @@ SHOWN = 3
 class FitMany:
     """The fits of one model to G data sets; what `jm.fit_many` returns. Arrays have the data sets first.
 
-    `fits[i]`, or `fits["label"]`, is that data set's own `Fit`, with all statements and the full proof of its optimum;
-    it is made when it is asked for. It is not kept.
+    `fits[i]`, or `fits["label"]`, is that data set's own `Fit`, with all statements and the full proof of its optimum,
+    made when it is asked for. An integer is a number from 0, not a label: `fits[fits.position(7)]` has the label 7.
 
     Arguments:
         names: flat names of the k estimated quantities, in order.
@@ -44,7 +44,7 @@ class FitMany:
         certificate: the numbers behind it, arrays likewise.
         n_steps: steps of each search, shape (G,).
         seconds: `compile` and `run`.
-        title: what the model is; `subtitle` what the estimates are called, where there is a penalty.
+        title: what the model is, `about` its formula; `subtitle` what the estimates are called, where there is a penalty.
     """
 
     title: str
@@ -63,6 +63,7 @@ class FitMany:
     seconds: dict[str, float]
     links: tuple[Link, ...]
     is_location: np.ndarray
+    about: str = ""
     table: Table = field(default=None)  # type: ignore[assignment]
     refit: Callable[[int], Fit] = field(default=None)  # type: ignore[assignment]
 
@@ -153,8 +154,9 @@ class FitMany:
 
     def __repr__(self) -> str:
         good = self.coef[self.converged]
-        head = f"{self.title[:1].upper()}{self.title[1:]}{f', {self.subtitle}' if self.subtitle else ''}   "
-        head += f"{count(len(self), 'data set')}   {count(int(self.n_rows.sum()), 'row')}"
+        title = f"{self.title[:1].upper()}{self.title[1:]}{f', {self.subtitle}' if self.subtitle else ''}"
+        counts = count(len(self), "data set"), count(int(self.n_rows.sum()), "row")
+        head = "   ".join(filter(None, [title, self.about, *counts]))
         width = max([len(n) for n in self.names] + [8])
         lines = [head, f"  {'':{width}}  {'5 %':>11}  {'median':>11}  {'95 %':>11}  {'std error':>11}"]
         for i, name in enumerate(self.names[:20]):

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 import jaxmle as jm
+from jaxmle import rounds, runtime
+from jaxmle.objective import batch
 
 NAMES = ["one", "two", "three", "small", "separated", "constant", "four", "five"]
 
@@ -186,6 +188,32 @@ def test_bootstrap_samples_are_one_set_of_rows_with_many_weights(stacks):
     assert fits[3].n_obs == 40
     with pytest.raises(jm.DataError, match=r"weights have shape \(6, 39\).*\(G, 40\)"):
         jm.fit_many(CUSTOM, data, weights=weights[:, :39])
+
+
+def test_nothing_is_compiled_twice(stacks):
+    first = {"y": stacks["y"], "x": np.tile(stacks["x"], (5, 1))}
+    jm.fit_many(CUSTOM, first)
+    others = {"y": first["y"][:, :38] + 1.0, "x": first["x"][:, :38]}  # of the same bucket
+    with runtime.Compilation() as c:
+        fits = jm.fit_many(CUSTOM, others)
+    assert c.count == 0
+    assert fits.converged.all()
+
+
+def test_however_the_data_sets_are_cut(monkeypatch):
+    rng = np.random.default_rng(2)
+    shop = np.repeat(np.arange(30), np.r_[np.full(25, 6), np.full(5, 50)])
+    data = {"y": rng.poisson(3.0, len(shop)), "shop": shop}
+    whole = jm.fit_many(jm.poisson("y"), data, by="shop")
+    monkeypatch.setattr(batch, "NUMBERS_AT_ONCE", 64)  # few data sets in a block, several calls
+    monkeypatch.setattr(rounds, "SPLIT", 100)  # lengths apart
+    monkeypatch.setattr(rounds, "ROUNDS", (2, 1, 3))
+    cut = jm.fit_many(jm.poisson("y"), data, by="shop")
+    mean = np.bincount(shop, data["y"]) / np.bincount(shop)
+    for fits in (whole, cut):
+        np.testing.assert_allclose(fits.coef[:, 0], mean, rtol=1e-7)
+        np.testing.assert_allclose(fits.std_errors[:, 0], np.sqrt(mean / np.bincount(shop)), rtol=1e-6)
+        np.testing.assert_array_equal(fits.n_rows, np.bincount(shop))
 
 
 def test_held_values_starts_and_penalties(stacks):
