@@ -76,7 +76,7 @@ def movable(objective: Objective, chosen: np.ndarray) -> list[tuple[int, str]]:
                 if term == "Intercept"
                 for k in range(size)
             ]
-        elif block.stop - block.start > 20:
+        elif block.stop - block.start > (20 if block.found is None else 1):
             continue
         else:
             bounded = np.isfinite(block.bounds()).all()

@@ -332,6 +332,7 @@ def _estimates(
             for v, z in solution.optima
         ),
         notes=solution.notes
+        + built.found
         + ((f"{built.source.n_dropped:,} rows with missing values were dropped",) if built.source.n_dropped else ())
         + tuple(f"dropped as depending on others: {words}" for words in built.dropped),
         objective_value=-solution.value,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,7 @@ from .scaling import column_scale
 from .shrinkage import shrinkage_of
 from .source import Source, explained, read_source, unit_weights
 from .starts import suggested_starts
+from .structure import discover
 
 COLLINEAR = ("raise", "drop", "keep")
 
@@ -87,7 +88,10 @@ class _Prior:
 
 @dataclass(frozen=True)
 class Built:
-    """An objective with what it was made of: the model as the data have bound it, the rows used, its family's starts."""
+    """An objective with what it was made of: the model as the data have bound it, the rows used, its family's starts.
+
+    `found` says in words which linear predictors the log-density was found to contain.
+    """
 
     objective: Objective
     source: Source
@@ -96,6 +100,7 @@ class Built:
     table: Table
     starts: Mapping[str, Any]
     dropped: tuple[str, ...]
+    found: tuple[str, ...] = ()
 
 
 def build(
@@ -151,11 +156,17 @@ def build(
     terms = {n: source.designs[i].names for n, i in design_number.items()}
     fixing = Fixing.of(model, terms, fixed or {})
     layout = layout_of(model, source, design_number, fixing)
+    log_density, seen, found = hashable(model.log_density), source, ()
+    if unit == "row" and structured is not False and shrinking is None and to_fit:
+        discovery = discover(log_density, layout, source, missing != "allow", precision)
+        log_density, layout, found = discovery.log_density, discovery.layout, discovery.notes
+        source = replace(source, designs=discovery.designs)
+        seen = replace(source, columns=dict(discovery.columns))
     program = Program(
-        log_density=hashable(model.log_density),
+        log_density=log_density,
         unit=unit,
         layout=layout,
-        structured=bool(layout.linears) and unit == "row" if structured is None else structured and unit == "row",
+        structured=bool(layout.predicted) and unit == "row" if structured is None else structured and unit == "row",
         penalties=priors_of(model) + (() if added is None else (hashable(added),)),
         precision=precision,
     )
@@ -167,7 +178,7 @@ def build(
             jax.eval_shape(partial(penalty_value, program), base, fixing.constants)
     per_unit = unit_weights(source, weights, model.unit)
     with runtime.x64():
-        cut = chunks_of(source, per_unit, unit, chunk_rows, placement.n_devices)
+        cut = chunks_of(seen, per_unit, unit, chunk_rows, placement.n_devices)
         parts = tuple(part for chunks in cut for part in placement.place(chunks))
     kind = FirthObjective if firth else Objective
     objective = kind(
@@ -177,9 +188,9 @@ def build(
         constants=fixing.constants,
         base=base,
         free=free,
-        scale=column_scale(layout, source.designs)[free],
+        scale=column_scale(layout, seen.designs)[free],
         n_units=source.n_units,
-        shrinkage=shrinking and shrinkage_of(shrinking, layout, source.designs, weights[source.rows]),
+        shrinkage=shrinking and shrinkage_of(shrinking, layout, seen.designs, weights[source.rows]),
     )
     starts = suggested_starts(model, source, design_number, reading.starts, weights[source.rows]) if to_fit else {}
-    return Built(objective, source, per_unit, model, reading.table, starts, reading.dropped)
+    return Built(objective, source, per_unit, model, reading.table, starts, reading.dropped, found)

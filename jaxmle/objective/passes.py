@@ -77,7 +77,7 @@ def _order(program: Program) -> np.ndarray:
     order[dense] = np.arange(len(dense))
     at = len(dense)
     for b in program.predictors:
-        for positions in np.arange(b.start, b.stop).reshape(len(b.terms), -1).T:
+        for positions in b.positions.T:
             order[positions] = at + b.columns.order
             at += b.columns.places
     return order

@@ -16,9 +16,6 @@ from jaxmle.errors import DataError, ModelError
 from jaxmle.objective.build import Built, build
 from jaxmle.runtime import Compilation
 
-if "found" not in Built.__dataclass_fields__:
-    pytest.skip("building does not look for structure", allow_module_level=True)
-
 N = 150
 RNG = np.random.default_rng(5)
 DATA = {
