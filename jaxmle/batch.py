@@ -13,13 +13,8 @@ import numpy as np
 
 from . import runtime
 from .begin import movable
-from .data.beside import pieces_of
-from .data.design import Design
-from .data.expressions import names_in
-from .data.formula import variables
 from .data.grouping import Grouping, grouped, stacked
 from .declare.conditional import Conditional
-from .declare.formula import Formula
 from .declare.model import Model
 from .declare.penalties import ElasticNet
 from .errors import DataError, FitWarning, ModelError
@@ -27,14 +22,10 @@ from .fit import about, configured, entry_names, fit, penalty_words
 from .fits import FitMany
 from .infer.many import certify_many, reported_many
 from .infer.reported import reported_index
-from .objective.batch import Sharing, Stack
-from .objective.build import layout_of, priors_of
-from .objective.fixing import Fixing, start_vector
+from .objective.fixing import start_vector
 from .objective.layout import naturalise
-from .objective.rows import Program, hashable
-from .objective.scaling import column_scale
-from .objective.shrinkage import shrinkage_of
-from .objective.source import Reading, Source, read_source
+from .objective.source import Reading, read_source
+from .objective.stacking import by_set, problems_of, some_of
 from .objective.starts import suggested_starts
 from .report.progress import Reporter
 from .result import Fit
@@ -42,9 +33,6 @@ from .rounds import Batch
 from .solve.batched import DONE, Searches
 from .solve.newton import Newton
 from .solve.solver import Progress
-
-SOME_ROWS = 5_000
-"""Rows from which it is learnt where to begin, and what size the columns have."""
 
 
 def fit_many(
@@ -74,7 +62,8 @@ def fit_many(
             set of rows with G sets of weights.
         start: name → where each search begins, as in `fit`. What is not given begins at the estimates from samples of
             all rows, so far as these can be found.
-        fixed: name → value at which a parameter or a coefficient is held in all data sets.
+        fixed: name → value at which a parameter or a coefficient is held in all data sets; an array (G,) holds a
+            coefficient, or a parameter of one number, at another value in each.
         penalty: `jm.Ridge(strength)`, the same for all data sets, or a function as in `fit`.
         tol: the log-likelihood still to be gained at which a search ends, as in `fit`; default 1e-9.
         max_steps: the most steps of each search; default 200.
@@ -99,7 +88,8 @@ def fit_many(
         priors = any(p.prior is not None for p in model.params.values())
         if reading.degenerate and penalty is None and not priors:
             raise DataError(f"No data set has a maximum of the likelihood: {reading.degenerate}.")
-        batch = _batch(reading, grouping, fixed or {}, penalty, method)
+        problems = problems_of(reading, grouping, fixed or {}, penalty, missing != "allow")
+        batch = Batch(problems, method.tol, method.max_steps)
         z, chosen = _begin(reading, batch, start)
         with _Counter(progress, method, batch) as report:
             searches, n_steps = _search(batch, z, chosen, report)
@@ -131,104 +121,6 @@ def _check(model: Any, penalty: Any) -> None:
         raise ModelError(f"penalty must be jm.Ridge(...) or a function of the parameters; got {penalty!r}.")
 
 
-def _batch(reading: Reading, grouping: Grouping, fixed: Mapping[str, Any], penalty: Any, method: Any) -> Batch:
-    """The data of all data sets in the form of the passes, and what is held in them."""
-    model, source = reading.model, reading.source
-    terms = {n: source.designs[i].names for n, i in reading.design_number.items()}
-    fixing = Fixing.of(model, terms, fixed)
-    layout = layout_of(model, source, reading.design_number, fixing)
-    shrinking = penalty if isinstance(penalty, ElasticNet) else None
-    added: Any = None if shrinking else penalty
-    program = Program(
-        log_density=hashable(model.log_density),
-        unit="row",
-        layout=layout,
-        structured=bool(layout.linears),
-        penalties=priors_of(model) + (() if added is None else (hashable(added),)),
-    )
-    base, free = fixing.apply(layout)
-    l2 = np.zeros(layout.size)
-    if shrinking is not None:
-        l2 = shrinkage_of(shrinking, layout, source.designs, grouping.weights[source.rows]).l2
-    ends, order = grouping.ends(source.rows)
-    stands = len(source.rows) == grouping.table.n_rows or grouping.own is not None
-    shares = _Shares(grouping.shared if stands else frozenset(), model)
-    designs = tuple(
-        any(reading.design_number[name] == i for name in model.params if shares.design(name))
-        for i in range(len(source.designs))
-    )
-    sharing = Sharing(
-        program=program,
-        free=tuple(int(i) for i in free),
-        designs=designs,
-        columns=tuple(name for name in source.columns if name in shares.columns),
-        offsets=tuple(name for name in source.offsets if shares.offset(name)),
-    )
-    first = slice(0, ends[0] if grouping.own is not None else grouping.each)
-    cut = lambda arrays, names: {k: v[first] if k in names else v for k, v in arrays.items()}
-    dense = [_columns(d, np.arange(len(source.rows))) for d in source.designs]
-    stack = Stack(
-        sharing=sharing,
-        columns=cut(source.columns, sharing.columns),
-        designs=[[column[first] for column in d] if s else d for d, s in zip(dense, designs)],
-        offsets=cut(source.offsets, sharing.offsets),
-        weights=grouping.weights_of(source.rows),
-        order=order,
-        ends=ends,
-    )
-    held = {"base": base, "constants": fixing.constants, "l2": l2}
-    some = some_of(source)
-    return Batch(stack, held, free, column_scale(layout, some.designs)[free], method.tol, method.max_steps)
-
-
-def some_of(source: Source) -> Source:
-    """Few rows, spread evenly over all of them."""
-    rows = np.linspace(0, len(source.rows) - 1, min(len(source.rows), SOME_ROWS)).astype(int)
-    taken = lambda factors: tuple(replace(f, codes=f.codes[rows]) for f in factors)
-    return Source(
-        {k: v[rows] for k, v in source.columns.items()},
-        tuple(replace(d, matrix=d.matrix[rows], factors=taken(d.factors)) for d in source.designs),
-        {k: v[rows] for k, v in source.offsets.items()},
-        None,
-        source.rows[rows],
-        0,
-    )
-
-
-def _columns(design: Design, rows: np.ndarray) -> list[np.ndarray]:
-    """The columns of a design, levels of factors written out."""
-    pieces = (design.written_out(rows),) if design.factors else pieces_of(design.matrix)
-    return [column for piece in pieces for column in piece.T]
-
-
-class _Shares:
-    """Which of a model's designs and offsets are made of shared columns alone."""
-
-    def __init__(self, columns: frozenset[str], model: Model) -> None:
-        self.columns, self._params = columns, model.params
-
-    def design(self, name: str) -> bool:
-        terms: Any = getattr(self._params[name], "terms", None)
-        if not self.columns or terms is None:
-            return False
-        return self._all(_columns_of(terms))
-
-    def offset(self, name: str) -> bool:
-        return bool(self.columns) and all(
-            self._all((entry,) if entry in self.columns else names_in(entry))
-            for entry in self._params[name].offset  # type: ignore[union-attr]
-        )
-
-    def _all(self, names: Any) -> bool:
-        return all(name in self.columns for name in names)
-
-
-def _columns_of(terms: Any) -> tuple[str, ...]:
-    if isinstance(terms, Formula):
-        return tuple(variables(terms.text))
-    return (terms,) if isinstance(terms, str) else tuple(t for t in terms if isinstance(t, str))
-
-
 def _begin(reading: Reading, batch: Batch, start: Mapping[str, Any] | None) -> tuple[np.ndarray, np.ndarray]:
     """Where the search for a common start begins, and which entries the user chose."""
     some = some_of(reading.source)
@@ -245,9 +137,9 @@ def _search(batch: Batch, z: np.ndarray, chosen: np.ndarray, report: _Counter) -
     """The ends of all searches, and the steps that each took; those that fail begin once more elsewhere."""
     total = Searches.at(np.full((len(batch.stack.ends), len(z)), np.nan))
     total = total._replace(status=np.full(len(total.z), DONE, np.int32))
-    free = np.zeros(batch.layout.size, bool)
-    free[batch.free[chosen]] = True
-    places = movable(batch, free)  # type: ignore[arg-type]
+    settled = np.zeros(batch.layout.size, bool)
+    settled[batch.free[chosen]] = True
+    places = movable(batch, settled)  # type: ignore[arg-type]
     begin, other = z, z
     for number, (sets, length) in enumerate(batch.buckets()):
         if number == 0 and not chosen.all():
@@ -287,7 +179,8 @@ def _conclude(
         counts,
         _degenerate(reading, batch),
     )
-    u = np.tile(batch.held["base"], (len(counts), 1))
+    bases = batch.problems.bases
+    u = np.tile(batch.held["base"], (len(counts), 1)) if bases is None else bases.copy()
     u[:, batch.free] = searches.z
     index = reported_index(batch)  # type: ignore[arg-type]
     coef, covariance = reported_many(layout, batch.free, index, u, batch.held["constants"], covariance)
@@ -305,7 +198,9 @@ def _conclude(
             table,
             start={name: params[name] for name in params if name in {b.name for b in layout.blocks}},
             weights=weights,
-            fixed=fixed,
+            fixed={
+                name: float(v[g]) if by_set(model, name, v, len(counts)) else v for name, v in (fixed or {}).items()
+            },
             penalty=penalty,
             tol=batch.tol,
             missing=missing,

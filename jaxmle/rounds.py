@@ -13,6 +13,7 @@ import numpy as np
 from . import runtime
 from .objective.batch import Rows, Sharing, Stack, evaluate
 from .objective.layout import Layout
+from .objective.stacking import Problems
 from .runtime import MAX_KERNEL_ROWS
 from .solve.batched import DONE, FAILED, RUNNING, Searches, minimise
 from .solve.start import search_start
@@ -32,18 +33,27 @@ ENOUGH = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """All data sets, the entries that are held and the settings of the search.
+    """All data sets, and the settings of the search for their optima."""
 
-    `held` is what `evaluate` takes; `free` the positions in `u` of the entries `z`; `scale` about one over the size of
-    what each of them is multiplied by.
-    """
-
-    stack: Stack
-    held: dict[str, Any]
-    free: np.ndarray
-    scale: np.ndarray
+    problems: Problems
     tol: float
     max_steps: int
+
+    @property
+    def stack(self) -> Stack:
+        return self.problems.stack
+
+    @property
+    def held(self) -> dict[str, Any]:
+        return self.problems.held
+
+    @property
+    def free(self) -> np.ndarray:
+        return self.problems.free
+
+    @property
+    def scale(self) -> np.ndarray:
+        return self.problems.scale
 
     @property
     def sharing(self) -> Sharing:
@@ -88,8 +98,18 @@ class Batch:
         sets = min(self.sharing.sets_at_once(length), 1 << max(n - 1, 0).bit_length())
         return (BLOCKS if n > 4 * sets else 1), sets, length
 
-    def run(self, rows: Sequence[Rows], searches: Searches, shape: tuple[int, int, int], rounds: int) -> Searches:
-        """Some steps of the searches of as many data sets as one call takes, `rows` by block."""
+    def run(
+        self,
+        rows: Sequence[Rows],
+        searches: Searches,
+        shape: tuple[int, int, int],
+        rounds: int,
+        bases: np.ndarray | None = None,
+    ) -> Searches:
+        """Some steps of the searches of as many data sets as one call takes, `rows` by block.
+
+        `bases` are the values that each holds, where these differ; by default the middle of them.
+        """
         blocks, sets, length = shape
         at = np.concatenate([i * sets + np.arange(len(r.counts)) for i, r in enumerate(rows)])
 
@@ -99,7 +119,11 @@ class Batch:
             return out.reshape(blocks, sets, *x.shape[1:])
 
         settings = np.int32(len(rows)), np.int32(rounds), np.int32(self.max_steps), np.float64(self.tol)
-        arrays = self.held, self.stack.common(length), self.stack.page(rows, shape), Searches(*map(spread, searches))
+        data = self.stack.page(rows, shape)
+        if (all_bases := self.problems.bases) is not None:
+            middle = np.tile(np.median(all_bases, axis=0), (len(at), 1))
+            data["base"] = spread(middle if bases is None else bases)
+        arrays = self.held, self.stack.common(length), data, Searches(*map(spread, searches))
         out = runtime.call(_run, self.sharing, *settings, *arrays)[0]
         return Searches(*(np.asarray(x).reshape(blocks * sets, *x.shape[2:])[at] for x in out))
 
@@ -114,7 +138,8 @@ class Batch:
             def one(some: np.ndarray, rounds: int = rounds) -> None:
                 ids = sets[some]
                 rows = [self.stack.rows_of(ids[i : i + at_once], length) for i in range(0, len(ids), at_once)]
-                ended = self.run(rows, Searches(*(x[some] for x in searches)), shape, rounds)
+                bases = None if self.problems.bases is None else self.problems.bases[ids]
+                ended = self.run(rows, Searches(*(x[some] for x in searches)), shape, rounds, bases)
                 for old, new in zip(searches, ended):
                     old[some] = new
                 told(int((ended.status != RUNNING).sum()))

@@ -187,10 +187,13 @@ def evaluate(
     Arguments:
         z: the estimated entries of `u`, shape (sets, k).
         held: "base", the whole `u`; "constants" by name; "l2", the weight of u²/2 for each entry of `u`.
-        common, block: the shared arrays, and those of these data sets, as `Stack` makes them.
+        common, block: the shared arrays, and those of these data sets, as `Stack` makes them; "base" (sets, size) in
+            place of that in `held`, where data sets hold other values.
     """
     program, free = sharing.program, np.array(sharing.free)
-    u = jnp.broadcast_to(held["base"], (z.shape[0], len(held["base"]))).at[:, free].set(z)
+    base = block.get("base", held["base"])
+    u = jnp.broadcast_to(base, (z.shape[0], base.shape[-1])).at[:, free].set(z)
+    block = {k: v for k, v in block.items() if k != "base"}
     length = block["weights"].shape[1]
     if length <= MAX_KERNEL_ROWS:
         plain, gradient, hessian = _sums(sharing, u, held["constants"], common, block)

@@ -225,6 +225,34 @@ def test_held_values_starts_and_penalties(stacks):
     assert "ridge" in str(fits)
 
 
+def test_a_profile_is_one_set_of_rows_with_a_coefficient_held_at_many_values(stacks):
+    data = {"y": stacks["y"][0], "x": stacks["x"]}
+    grid = {"scale": np.array([0.5, 1.0, 2.0]), "loc[x]": np.array([0.0, -0.5, -1.0])}
+    fits = jm.fit_many(CUSTOM, data, weights=np.ones((3, 40)), fixed=grid)
+    assert fits.names == ("loc[Intercept]",)
+    for g in range(3):
+        held = {name: float(values[g]) for name, values in grid.items()}
+        agree(fits, g, jm.fit(CUSTOM, data, fixed=held))
+    assert fits[1].params["scale"] == 1.0
+    with pytest.raises(jm.ModelError, match=r"scale.*between 0 and inf in every"):
+        jm.fit_many(CUSTOM, data, weights=np.ones((3, 40)), fixed={"scale": np.array([0.5, -1.0, 2.0])})
+    with pytest.raises(jm.ModelError, match=r"no coefficient is called 'loc\[z\]'"):
+        jm.fit_many(CUSTOM, data, weights=np.ones((3, 40)), fixed={"loc[z]": np.zeros(3)})
+
+
+def test_predictors_found_in_a_density_are_used():
+    def density(p, row):
+        return -0.5 * (row["y"] - row["x"] @ p["beta"]) ** 2
+
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(4, 30, 3))
+    y = x @ np.array([1.0, 0.0, -1.0]) + rng.normal(size=(4, 30))
+    fits = jm.fit_many(jm.Model(density, {"beta": jm.Real(shape=3)}), {"y": y, "x": x})
+    for g in range(4):
+        np.testing.assert_allclose(fits.coef[g], np.linalg.lstsq(x[g], y[g])[0], rtol=1e-8)
+        np.testing.assert_allclose(fits.covariance[g], np.linalg.inv(x[g].T @ x[g]), rtol=1e-8)
+
+
 def test_errors_are_in_words():
     data = {"y": np.ones((3, 4)), "x": np.ones((3, 5))}
     with pytest.raises(jm.DataError, match=r"do not stack: 'y' \(3, 4\), 'x' \(3, 5\)"):
