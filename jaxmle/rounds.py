@@ -11,6 +11,8 @@ import jax
 import numpy as np
 
 from . import runtime
+from .data.chunks import bucket
+from .infer.many import GROWING
 from .objective.batch import Rows, Sharing, Stack, evaluate
 from .objective.layout import Layout
 from .objective.stacking import Problems
@@ -179,7 +181,7 @@ class Batch:
         with np.errstate(all="ignore"):
             m = np.sqrt(np.abs(np.diagonal(s.hessian, axis1=1, axis2=2)))
             step = np.einsum("gij,gj->gi", s.inverse, s.gradient / m) / m
-        return ~(np.abs(step / self.scale).max(1, initial=0.0) < 1e-3)
+        return ~(np.abs(step / self.scale).max(1, initial=0.0) < GROWING)
 
 
 @dataclass(frozen=True)
@@ -204,8 +206,7 @@ def padded_length(n: int) -> int:
         return 1 << max(2, int(max(n, 1) - 1).bit_length())
     if n > MAX_KERNEL_ROWS:
         return -(-n // MAX_KERNEL_ROWS) * MAX_KERNEL_ROWS
-    step = 1 << (int(n - 1).bit_length() - 4)
-    return -(-n // step) * step
+    return bucket(n)
 
 
 @partial(jax.jit, static_argnums=0, compiler_options=runtime.ONE_THREAD)

@@ -308,6 +308,13 @@ def predictors(program: Program, length: int, u: Any, data: dict, span: Any) -> 
     return _per_chunk(program, length, body, u, (), data, span)
 
 
+def _on_line(program: Program, step: jax.Array, line: Any, chunk: dict) -> tuple[jax.Array, jax.Array]:
+    """(η, d) at a step on a line, a pair (point, direction), of whose predictors the chunk has those of its rows."""
+    (point, direction), dtype = line, program.dtype
+    eta = chunk["eta"].astype(dtype) + step.astype(dtype) * chunk["along"].astype(dtype)
+    return eta, split(program, point) + step * split(program, direction)
+
+
 @partial(_pass, static_argnums=0)
 def along(
     program: Program, step: jax.Array, u: Any, etas: Any, constants: Any, data: dict, span: Any
@@ -318,10 +325,8 @@ def along(
     """
 
     def body(carry: Any, constants: Any, chunk: dict) -> tuple:
-        step, (point, direction) = carry
-        eta, d_eta = chunk["eta"].astype(program.dtype), chunk["along"].astype(program.dtype)
-        nll = _nll(program, constants, chunk)
-        at = lambda s: nll(eta + s.astype(program.dtype) * d_eta, split(program, point) + s * split(program, direction))
+        step, line = carry
+        at = lambda s: _nll(program, constants, chunk)(*_on_line(program, s, line, chunk))
         return jax.jvp(at, (step,), (jnp.ones_like(step),))
 
     return sum_chunks(program, body, (step, u), constants, data, span, {"eta": etas[0], "along": etas[1]})
@@ -334,10 +339,9 @@ def gradient_on(
     """Value and gradient at `u + step·v`, from the predictors of `u` and of `v`: one read of the designs, not two."""
 
     def body(carry: Any, constants: Any, chunk: dict) -> tuple:
-        step, (point, direction) = carry
-        eta = chunk["eta"].astype(program.dtype) + step.astype(program.dtype) * chunk["along"].astype(program.dtype)
-        dense = split(program, point) + step * split(program, direction)
-        value, slopes = jax.value_and_grad(_nll(program, constants, chunk), (0, 1))(eta, dense)
+        step, line = carry
+        at = _on_line(program, step, line, chunk)
+        value, slopes = jax.value_and_grad(_nll(program, constants, chunk), (0, 1))(*at)
         return value, _stacked(program, chunk, *slopes)
 
     own = {"eta": etas[0], "along": etas[1]}
