@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import runtime
-from ..objective.layout import Layout, jacobians, naturalise
+from ..objective.layout import Layout, _jacobians, naturalise
 from ..solve.batched import DONE, FAILED, MAX_STEPS, Searches, floor
 from .certificate import PROVED, REMEDIES
 from .diagnosis import DISTANCE, NEGATIVE, RESOLUTION
@@ -205,5 +205,5 @@ def reported_many(
 @partial(jax.jit, static_argnums=0)
 def _reported(layout: Layout, u: jax.Array, constants: Any) -> tuple[jax.Array, list[jax.Array]]:
     values = jax.vmap(lambda v: naturalise(layout, v, constants)[1])(u)
-    parts = jax.vmap(lambda v: [jnp.asarray(part) for part in jacobians(layout, v)])(u)
+    parts = jax.vmap(lambda v: [jnp.asarray(part) for part in _jacobians(layout, v)])(u)
     return values, parts

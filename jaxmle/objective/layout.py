@@ -181,7 +181,7 @@ class Layout:
 
     def jacobian(self, u: np.ndarray) -> np.ndarray:
         """d(reported)/du, shape (reported, size), exact."""
-        parts = jax.device_get(runtime.call(jacobians, self, u)[0])
+        parts = jax.device_get(runtime.call(_jacobians, self, u)[0])
         out = np.zeros((len(self.labels()), self.size))
         row = 0
         for block, part in zip(self.blocks, parts):
@@ -192,7 +192,7 @@ class Layout:
 
 
 @partial(jax.jit, static_argnums=0)
-def jacobians(layout: Layout, u: jax.Array) -> list[jax.Array]:
+def _jacobians(layout: Layout, u: jax.Array) -> list[jax.Array]:
     """d(reported)/du by block: its diagonal where each entry is one of `u`, else the whole of it."""
     parts = []
     for block in layout.blocks:
