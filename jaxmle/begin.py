@@ -51,16 +51,19 @@ WARM_TOL = 0.5
 """The log-likelihood that a search on a sample leaves: its optimum is farther from that of all rows than this tells."""
 
 
-def warm_start(objective: Objective, z: np.ndarray, method: Any) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A start nearer to the optimum, and a note of it: that of a random sample of the rows, where there are many."""
+def warm_start(objective: Objective, z: np.ndarray, method: Any) -> tuple[np.ndarray, Any, tuple[str, ...]]:
+    """A start nearer to the optimum, the solver that knows the Hessian there about, and a note of it, where there are
+    many rows: the optimum of a random sample of them."""
     sample = objective.sampled() if isinstance(method, Newton | LBFGS | NewtonCG) else None
     if sample is None or sample.n_units < SAMPLE_PER_PARAMETER * objective.size:
-        return z, ()
+        return z, method, ()
     end = replace(method, tol=WARM_TOL, max_steps=50).minimise(sample, z)
     if end.stop != DONE or not finite(objective.glimpse().evaluate(end.z, method.needs)):
-        return z, ()
+        return z, method, ()
     share = objective.n_units / sample.n_units
-    return end.z, (f"started from the optimum of {sample.n_units:,} rows drawn at random (1 in {share:.0f})",)
+    if isinstance(method, Newton) and end.hessian is not None:
+        method = replace(method, curvature=share * end.hessian)
+    return end.z, method, (f"started from the optimum of {sample.n_units:,} rows drawn at random (1 in {share:.0f})",)
 
 
 def movable(objective: Objective, chosen: np.ndarray) -> list[tuple[int, str]]:

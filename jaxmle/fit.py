@@ -130,8 +130,8 @@ def fit(
     z, at_start = begin(built, start, method)
     with Reporter(progress, method, objective) as reporter:
         watch = _both(reporter.watch, callback)
-        z, note = warm_start(objective, z, method)
-        solution = method.minimise(objective, z, watch)
+        z, informed, note = warm_start(objective, z, method)
+        solution = informed.minimise(objective, z, watch)
         solution = replace(solution, notes=(*solution.notes, *note))
         if precision == "float32" and solution.stop not in (FAILED, INTERRUPTED):
             objective, solution = finish_in_double(objective, solution, method, tol, watch)

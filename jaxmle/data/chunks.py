@@ -13,6 +13,7 @@ from .. import runtime
 from ..runtime import MAX_KERNEL_ROWS
 from .beside import Beside, pieces_of
 from .design import Design
+from .in_place import ALIGNMENT, HEAD, InPlace, resident
 
 CHUNK_ROWS = 2048
 """The most units in one chunk of a data set that needs several, unless asked otherwise."""
@@ -22,11 +23,11 @@ CHUNK_BYTES = 1 << 18
 
 FEWEST_ROWS = 512
 
-MIXED_SHARE = 32
-"""One unit in so many, drawn at random, is put first: the first chunks are a sample of the data set."""
+SAMPLE_SHARE = 32
+"""One unit in so many, drawn at random, is copied to the front: chunks of a sample, before those of all units."""
 
-MIXED_FROM = 8
-"""The fewest chunks of which a sample is put first."""
+SAMPLE_FROM = 8
+"""The fewest chunks of which a sample is made."""
 
 Arrays: TypeAlias = Mapping[str, Any]
 """What one design is made of, see `design_arrays`."""
@@ -36,10 +37,10 @@ Arrays: TypeAlias = Mapping[str, Any]
 class Chunks:
     """One compiled program's data. Every array has shape (chunks, ..., rows of a chunk).
 
-    `columns` by name, `designs` ("dense" and "codes") in the order of the layout, `offsets` by parameter, `weights`
-    (zero for padding), `mask` for groups only. `count` chunks hold data; the rest is padding and never computed.
-    `units` tells which unit of the data set (a row, a group) each real position is; the first `n_mixed` positions, whole
-    chunks, are a random sample of all (zero where there are few chunks, or their order matters).
+    `columns` by name, `designs` in the order of the layout, `offsets` by parameter, `weights` (zero for padding), `mask`
+    for groups only. First come the chunks of `sample`, units drawn at random, so many as fill them (none where there are
+    few chunks, or their order matters); then `count` chunks with every unit once, `units` says which at each position;
+    the rest is padding and never computed.
     """
 
     columns: dict[str, np.ndarray]
@@ -49,13 +50,22 @@ class Chunks:
     mask: np.ndarray | None
     count: int
     units: np.ndarray
-    n_mixed: int = 0
+    sample: np.ndarray
 
 
-def design_arrays(design: Design) -> Arrays:
-    """What a design is made of, rows first: "dense", its columns of numbers, and "codes", one column a factor."""
+def design_arrays(design: Design, in_place: bool = False) -> Arrays:
+    """What a design is made of, rows first: "dense", its columns of numbers, and "codes", one column a factor.
+
+    With `in_place` a large matrix among them is by itself, "in_place".
+    """
     codes = [f.codes for f in design.factors]
-    return {"dense": design.matrix} | ({"codes": np.stack(codes, axis=1)} if codes else {})
+    at = resident(design.matrix) if in_place else None
+    numbers: Arrays = {"dense": design.matrix}
+    if at is not None:
+        pieces = pieces_of(design.matrix)
+        rest = pieces[:at] + pieces[at + 1 :]
+        numbers = {"dense": Beside(rest) if rest else np.zeros((len(pieces[at]), 0)), "in_place": pieces[at]}
+    return numbers | ({"codes": np.stack(codes, axis=1)} if codes else {})
 
 
 def bucket(n: int) -> int:
@@ -84,10 +94,6 @@ def chunk_shape(n: int, rows: int | None, n_devices: int = 1, columns: int = 1) 
     return per_device * n_devices, count, rows
 
 
-ALIGNMENT = 64
-"""Bytes: a CPU device shares the memory of arrays that begin at a multiple of this, and copies others."""
-
-
 def _empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     size = math.prod(shape) * dtype.itemsize
     raw = np.empty(size + ALIGNMENT, np.uint8)
@@ -95,54 +101,59 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
-def _cut(array: Any, chunks: int, rows: int, units: np.ndarray) -> np.ndarray:
-    """(n, ...) → (chunks, ..., rows): the unit axis last, in the order `units`; positions past the end repeat the last."""
-    out = _empty((chunks, *array.shape[1:], rows), array.dtype)
-    at = 0
-    for piece in pieces_of(array):
-        if isinstance(array, Beside):
-            _fill(out[:, at : at + piece.shape[1]], piece, rows, units)
-            at += piece.shape[1]
-        else:
-            _fill(out, piece, rows, units)
-    return out
+@dataclass(frozen=True)
+class Order:
+    """Where units go: the chunks of a sample first, then all units from number `head` on, and those before it last."""
 
+    sample: np.ndarray
+    head: int
+    chunks: int
+    rows: int
 
-def _fill(out: np.ndarray, array: np.ndarray, rows: int, units: np.ndarray) -> None:
-    n = len(array)
-    full = n // rows
-    whole = array[: full * rows].reshape(full, rows, *array.shape[1:])
+    @staticmethod
+    def of(n: int, head: int, count: int, rows: int, drawn: bool) -> Order:
+        """The order of n units that fill `count` chunks, with a sample where it is to be `drawn`."""
+        size = rows * -(-count // SAMPLE_SHARE) if drawn and count >= SAMPLE_FROM else 0
+        sample = np.random.default_rng(0).choice(n, size, replace=False)
+        return Order(sample, head, bucket(size // rows + count), rows)
 
-    def copy(some: slice) -> None:
-        out[some] = np.moveaxis(whole[some], 1, -1)
+    def units(self, n: int) -> np.ndarray:
+        return np.roll(np.arange(n), -self.head)
 
-    runtime.in_lanes(copy, runtime.spans(full, array.nbytes))
-    if full < len(out):
-        out[full:] = np.moveaxis(array[-1:], 0, -1)
-        rest = array[full * rows :]
+    def weights(self, weights: np.ndarray) -> np.ndarray:
+        out = np.zeros(self.chunks * self.rows)
+        whole = np.concatenate([weights[self.sample], weights[self.head :], weights[: self.head]])
+        out[: len(whole)] = whole
+        return out.reshape(self.chunks, self.rows)
+
+    def cut(self, array: Any) -> np.ndarray:
+        """(n, ...) → (chunks, ..., rows): the unit axis last; the last unit is repeated to the end of its chunk."""
+        out = _empty((self.chunks, *array.shape[1:], self.rows), array.dtype)
+        at = 0
+        for piece in pieces_of(array):
+            if isinstance(array, Beside):
+                self._fill(out[:, at : at + piece.shape[1]], piece)
+                at += piece.shape[1]
+            else:
+                self._fill(out, piece)
+        return out
+
+    def _fill(self, out: np.ndarray, array: np.ndarray) -> None:
+        before = len(self.sample) // self.rows
+        in_order = array[self.head :]
+        full = len(in_order) // self.rows
+        blocks = lambda x: np.moveaxis(x.reshape(len(x) // self.rows, self.rows, *array.shape[1:]), 1, -1)
+        whole = blocks(in_order[: full * self.rows])
+
+        def copy(some: slice) -> None:
+            out[before + some.start : before + some.stop] = whole[some]
+
+        runtime.in_lanes(copy, runtime.spans(full, array.nbytes))
+        out[:before] = blocks(array[self.sample])
+        rest = np.concatenate([in_order[full * self.rows :], array[: self.head]])
         if len(rest):
-            out[full, ..., : len(rest)] = np.moveaxis(rest, 0, -1)
-    moved = np.flatnonzero(units != np.arange(n))
-    if len(moved):
-        out[moved // rows, ..., moved % rows] = array[units[moved]]
-
-
-def _mixed(n: int, count: int, rows: int) -> tuple[np.ndarray, int]:
-    """An order of n units in which the first ones are a random sample, all others are where they were; and how many."""
-    units = np.arange(n)
-    if count < MIXED_FROM:
-        return units, 0
-    m = rows * -(-count // MIXED_SHARE)
-    drawn = np.random.default_rng(0).choice(n, m, replace=False)
-    come, leave = drawn[drawn >= m], np.setdiff1d(np.arange(m), drawn)
-    units[leave], units[come] = come, leave
-    return units, m
-
-
-def _weights(weights: np.ndarray, chunks: int, rows: int) -> np.ndarray:
-    out = np.zeros(chunks * rows)
-    out[: len(weights)] = weights
-    return out.reshape(chunks, rows)
+            rest = rest[np.minimum(np.arange(-(-len(rest) // self.rows) * self.rows), len(rest) - 1)]
+            out[before + full :][: len(rest) // self.rows] = blocks(rest)
 
 
 def row_chunks(
@@ -153,22 +164,31 @@ def row_chunks(
     rows: int | None = None,
     n_devices: int = 1,
     mask: np.ndarray | None = None,
+    drawn: bool = True,
 ) -> Chunks:
-    """Chunks of units that are the first axis of every array."""
+    """Chunks of units that are the first axis of every array; of several, on one device, with a sample if it is `drawn`."""
     n = len(weights)
-    numbers = sum(math.prod(d["dense"].shape[1:]) for d in designs)
+    numbers = sum(math.prod(x.shape[1:]) for d in designs for name, x in d.items() if name != "codes")
     total, count, rows = chunk_shape(n, rows, n_devices, numbers)
-    units, n_mixed = _mixed(n, count, rows)
-    cut = lambda arrays: {k: _cut(v, total, rows, units) for k, v in arrays.items()}
+    head = HEAD if any("in_place" in d for d in designs) else 0
+    order = Order.of(n, head, count, rows, drawn and n_devices == 1)
+    order = replace(order, chunks=max(total, order.chunks))
+
+    def cut(arrays: Arrays) -> dict[str, Any]:
+        return {
+            k: InPlace.of(v, rows, order.chunks, count, order.sample) if k == "in_place" else order.cut(v)
+            for k, v in arrays.items()
+        }
+
     return Chunks(
         columns=cut(columns),
         designs=tuple(cut(d) for d in designs),
         offsets=cut(offsets),
-        weights=_weights(weights[units], total, rows),
-        mask=None if mask is None else _cut(mask, total, rows, units),
+        weights=order.weights(weights),
+        mask=None if mask is None else order.cut(mask),
         count=count,
-        units=units,
-        n_mixed=n_mixed,
+        units=order.units(n),
+        sample=order.sample,
     )
 
 
@@ -187,6 +207,7 @@ def whole(
         mask=None,
         count=1,
         units=np.arange(len(weights)),
+        sample=np.zeros(0, int),
     )
 
 
@@ -238,8 +259,9 @@ def group_chunks(
             _groups_of(int(length), len(units), rows),
             n_devices,
             np.arange(length)[None, :] < lengths[units][:, None],
+            drawn=len(np.unique(padded)) == 1,
         )
-        out.append(replace(chunks, units=units[chunks.units]))
+        out.append(replace(chunks, units=units[chunks.units], sample=units[chunks.sample]))
     return out
 
 

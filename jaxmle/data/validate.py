@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .. import runtime
 from ..errors import DataError, ModelError, did_you_mean, rows_in_words
 
 MISSING = ("raise", "drop", "allow")
@@ -263,8 +264,12 @@ def _sums_finite(values: np.ndarray) -> bool:
         return True
     if values.dtype.kind != "f":
         return False
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(values.sum()))
+
+    def finite(some: slice) -> bool:
+        with np.errstate(all="ignore"):  # of this thread
+            return bool(np.isfinite(values[some].sum()))
+
+    return all(runtime.in_lanes(finite, runtime.spans(len(values), values.nbytes)))
 
 
 def _missing(values: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import jax
 import numpy as np
 
 from .. import runtime
@@ -137,13 +136,8 @@ def _finite_with(objective: Objective, z: np.ndarray, part: Placed, some: np.nda
     chunk[part.chunk[some], part.row[some]] = part.chunk[some]
     row[part.chunk[some], part.row[some]] = part.row[some]
 
-    def picked(x: jax.Array) -> jax.Array:
-        new = np.moveaxis(np.moveaxis(jax.device_get(x), -1, 1)[chunk, row], 1, -1)
-        return jax.device_put(np.ascontiguousarray(new), x.sharding)
-
-    with runtime.x64():
-        data = {k: v if k == "weights" else jax.tree.map(picked, v) for k, v in part.data.items()}
-    return finite(replace(objective, parts=(replace(part, data=data),)).evaluate(z, penalised=False))
+    there = part.rearranged(chunk, row)
+    return finite(replace(objective, parts=(there,)).evaluate(z, penalised=False))
 
 
 def _culprits(objective: Objective, z: np.ndarray, names: Sequence[str], bad: np.ndarray) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ DEGENERATE = "Look at the response and its coding; a prior or a penalty would ma
 
 def chunks_of(source: Source, weights: np.ndarray, unit: str, rows: int | None, n_devices: int = 1) -> list[Chunks]:
     """The data of `source` cut for the passes."""
-    designs = tuple(design_arrays(d) for d in source.designs)
+    designs = tuple(design_arrays(d, source.in_place) for d in source.designs)
     if unit == "all":
         return [whole(source.columns, designs, source.offsets, weights)]
     if source.groups is not None:
@@ -49,7 +49,7 @@ def chunks_of(source: Source, weights: np.ndarray, unit: str, rows: int | None, 
 def layout_of(model: Model, source: Source, design_number: Mapping[str, int], fixing: Fixing) -> Layout:
     """The layout of the flat vector: every parameter in the order of declaration, but for wholly fixed constants."""
     blocks, constants, at = [], [], 0
-    columns = columns_of(source.designs)
+    columns = columns_of(source.designs, source.in_place)
     for name, parameter in model.params.items():
         if isinstance(parameter, Linear):
             number = design_number[name]
@@ -153,6 +153,7 @@ def build(
     placement = placement or Placement.of()
     if unit == "all" or firth:
         placement = placement.first()
+    source = replace(source, in_place=unit == "row" and placement.is_cpu)
     terms = {n: source.designs[i].names for n, i in design_number.items()}
     fixing = Fixing.of(model, terms, fixed or {})
     layout = layout_of(model, source, design_number, fixing)

@@ -1,10 +1,11 @@
 """Products with designs whose categorical columns are codes: a table of zeros and ones is never made of all rows.
 
-A chunk's design is {"dense": (columns that are numbers, rows), "codes": (factors, rows)}; `Columns` says what stands
-where. A factor's code is the number of its level, -1 for the reference level, which has no column. Sums by level have
-a place for the reference level all the same, before the others: so no row is a case apart. The sums over a design's
-columns are thus vectors of `places`: the numbers first, then each factor with its reference level; `order` finds the
-columns there.
+A chunk's design is {"dense": (columns that are numbers, rows), "in_place": (rows, columns), "codes": (factors, rows)};
+`Columns` says what stands where. Numbers are stored column by column, but those of a large matrix as the user has them,
+row by row (`data.in_place`). A factor's code is the number of its level, -1 for the reference level, which has no
+column. Sums by level have a place for the reference level all the same, before the others: so no row is a case apart.
+The sums over a design's columns are thus vectors of `places`: the numbers first, those in place after the others, then
+each factor with its reference level; `order` finds the columns there.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..data.beside import pieces_of
 from ..data.design import Design
+from ..data.in_place import resident
 
 Arrays: TypeAlias = Mapping[str, jax.Array]
-"""One design of one chunk; without "codes" where it has no factors."""
+"""One design of one chunk; without "codes" where it has no factors, "in_place" where no matrix is."""
 
 
 @dataclass(frozen=True)
@@ -52,42 +55,62 @@ class Together:
         return np.cumsum([0, *(f.size + 1 for f in self.factors[:-1])]).astype(np.int32)
 
 
+@dataclass(frozen=True)
+class ByRow:
+    """Numbers of a design whose rows come first."""
+
+
+Numbers: TypeAlias = ByRow | None
+"""A part that is numbers: row by row, or column by column."""
+
+Part: TypeAlias = Levels | Together | Numbers
+
 TOGETHER = 640
 """Places of all factors of a design up to which they are added up together: a table of 640² numbers is 3 MB."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a design are numbers (positions among all columns) and which are the levels of factors."""
+    """Which columns of a design are numbers, which of them in place (positions among all), and which levels of factors."""
 
     dense: tuple[int, ...] = ()
     factors: tuple[Levels, ...] = ()
+    in_place: tuple[int, ...] = ()
 
     @property
-    def parts(self) -> tuple[Levels | Together | None, ...]:
-        """What products are made of one by one: the numbers (None), where there are any, and the factors."""
+    def parts(self) -> tuple[Part, ...]:
+        """What products are made of one by one: the numbers, where there are any, and the factors."""
         few = len(self.factors) > 1 and Together(self.factors).places <= TOGETHER
-        factors: tuple[Levels | Together, ...] = (Together(self.factors),) if few else self.factors
-        return ((None,) if self.dense or not self.factors else ()) + factors
+        factors: tuple[Part, ...] = (Together(self.factors),) if few else self.factors
+        by_row: tuple[Part, ...] = (ByRow(),) if self.in_place else ()
+        return ((None,) if self.dense or not (by_row or factors) else ()) + by_row + factors
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The columns that are numbers, by their places."""
+        return self.dense + self.in_place
 
     @property
     def places(self) -> int:
-        return len(self.dense) + sum(f.size + 1 for f in self.factors)
+        return len(self.numbers) + sum(f.size + 1 for f in self.factors)
 
     @property
     def order(self) -> np.ndarray:
         """For each column, its place in sums over the design."""
-        out = np.zeros(len(self.dense) + sum(f.size for f in self.factors), int)
-        out[list(self.dense)] = np.arange(len(self.dense))
-        at = len(self.dense)
+        out = np.zeros(len(self.numbers) + sum(f.size for f in self.factors), int)
+        at = len(self.numbers)
+        out[list(self.numbers)] = np.arange(at)
         for f in self.factors:
             out[f.first : f.first + f.size] = at + 1 + np.arange(f.size)
             at += f.size + 1
         return out
 
 
-def columns_of(designs: Sequence[Design]) -> tuple[Columns, ...]:
-    """The columns of a model's designs; factors with the same codes, in whatever design, get the same key."""
+def columns_of(designs: Sequence[Design], in_place: bool = False) -> tuple[Columns, ...]:
+    """The columns of a model's designs; factors with the same codes, in whatever design, get the same key.
+
+    With `in_place` large matrices are where they are.
+    """
     seen: list[np.ndarray] = []
 
     def key(codes: np.ndarray) -> int:
@@ -100,8 +123,20 @@ def columns_of(designs: Sequence[Design]) -> tuple[Columns, ...]:
     out = []
     for design in designs:
         levels = tuple(Levels(int(f.first), int(f.n_levels), key(f.codes)) for f in design.factors)
-        out.append(Columns(design.dense, levels))
+        out.append(Columns(*_numbers_of(design, in_place, levels)))
     return tuple(out)
+
+
+def _numbers_of(
+    design: Design, in_place: bool, levels: tuple[Levels, ...]
+) -> tuple[tuple[int, ...], tuple[Levels, ...], tuple[int, ...]]:
+    at = resident(design.matrix) if in_place else None
+    if at is None:
+        return design.dense, levels, ()
+    widths = [piece.shape[1] for piece in pieces_of(design.matrix)]
+    start = sum(widths[:at])
+    stop = start + widths[at]
+    return design.dense[:start] + design.dense[stop:], levels, design.dense[start:stop]
 
 
 AT_ONCE = 8
@@ -143,24 +178,33 @@ def _dense_times(beta: jax.Array, x: jax.Array) -> jax.Array:
 def times(columns: Columns, design: Arrays, beta: jax.Array, differentiated: bool = False) -> jax.Array:
     """X β: coefficients (columns, outputs) to predictors (outputs, ..., rows); differentiated in β only where it says so."""
     dense = (lambda b, x: jnp.tensordot(b.T, x, axes=1)) if differentiated else _dense_times
-    if not columns.factors:
+    if columns.parts == (None,):
         return dense(beta, design["dense"])
-    by_level = []
-    for f, codes in _parts(columns, design):
-        if isinstance(f, Together):
+    terms = []
+    for f, x in _parts(columns, design):
+        if f is None:
+            terms.append(dense(beta[np.array(columns.dense, int)], x))
+        elif isinstance(f, ByRow):
+            b = beta[np.array(columns.in_place)]
+            terms.append((x @ b[:, 0])[None] if b.shape[1] == 1 else (x @ b).T)
+        elif isinstance(f, Together):
             pieces = [jnp.pad(beta[g.first : g.first + g.size].T, ((0, 0), (1, 0))) for g in f.factors]
-            by_level.append(jnp.concatenate(pieces, axis=1).at[:, codes].get(mode="clip").sum(axis=1))
-        elif f is not None:
+            terms.append(jnp.concatenate(pieces, axis=1).at[:, x].get(mode="clip").sum(axis=1))
+        else:
             levels = jnp.pad(beta[f.first : f.first + f.size].T, ((0, 0), (1, 0)))
-            by_level.append(levels.at[:, codes + 1].get(mode="clip"))
-        elif columns.dense:
-            by_level.append(dense(beta[np.array(columns.dense)], codes))
-    return sum(by_level[1:], by_level[0])
+            terms.append(levels.at[:, x + 1].get(mode="clip"))
+    return sum(terms[1:], terms[0])
 
 
 def transposed(columns: Columns, design: Arrays, g: jax.Array) -> jax.Array:
     """Xᵀ g: numbers by row, shape (..., rows), to float64 sums over the rows by place, shape (places, ...)."""
-    sums = [(x @ g.T).astype(jnp.float64) if f is None else _by_level(f, x, g) for f, x in _parts(columns, design)]
+
+    def of_part(f: Part, x: jax.Array) -> jax.Array:
+        if f is None or isinstance(f, ByRow):
+            return (x @ g.T if f is None else (g @ x).T).astype(jnp.float64)
+        return _by_level(f, x, g)
+
+    sums = [of_part(f, x) for f, x in _parts(columns, design)]
     return sums[0] if len(sums) == 1 else jnp.concatenate(sums)
 
 
@@ -171,8 +215,10 @@ def rows(columns: Columns, design: Arrays, g: jax.Array) -> jax.Array:
         if isinstance(f, Together):
             of = np.repeat(np.arange(len(f.factors)), [h.size + 1 for h in f.factors])
             pieces.append(jnp.where(x[of] == jnp.arange(f.places)[:, None], g, 0))
+        elif isinstance(f, Levels):
+            pieces.append(jnp.where(x == jnp.arange(-1, f.size)[:, None], g, 0))
         else:
-            pieces.append(x * g if f is None else jnp.where(x == jnp.arange(-1, f.size)[:, None], g, 0))
+            pieces.append(_by_column(f, x) * g)
     return pieces[0] if len(pieces) == 1 else jnp.concatenate(pieces)
 
 
@@ -196,9 +242,9 @@ def matrix(columns_a: Columns, sums: list[list[Any]], columns_b: Columns, i: int
         if isinstance(x, dict):
             half = x["half"][i]
             return half + half.T - jnp.diag(jnp.diag(half))
-        if f is None and g is not None:
+        if _is_numbers(f) and not _is_numbers(g):
             return x[:, i].T
-        if f is not None and g is None:
+        if not _is_numbers(f) and _is_numbers(g):
             return x[:, i]
         return jnp.diag(x[:, i]) if _same(f, g) else x[i]
 
@@ -206,10 +252,12 @@ def matrix(columns_a: Columns, sums: list[list[Any]], columns_b: Columns, i: int
     return written[0][0] if len(written) == len(written[0]) == 1 else jnp.block(written)
 
 
-def _parts(columns: Columns, design: Arrays) -> list[tuple[Levels | Together | None, jax.Array]]:
+def _parts(columns: Columns, design: Arrays) -> list[tuple[Part, jax.Array]]:
     """Each part with its numbers, its codes, or, of several factors together, the place of each row's levels."""
     parts = columns.parts
     arrays = [design["dense"]] if parts[0] is None else []
+    if columns.in_place:
+        arrays.append(design["in_place"])
     if isinstance(parts[-1], Together):
         codes = design["codes"]  # (factors, rows), or (factors, length, groups)
         arrays.append(codes + 1 + parts[-1].starts.reshape(-1, *[1] * (codes.ndim - 1)))
@@ -218,7 +266,15 @@ def _parts(columns: Columns, design: Arrays) -> list[tuple[Levels | Together | N
     return list(zip(parts, arrays))
 
 
-def _same(f: Levels | Together | None, g: Levels | Together | None) -> bool:
+def _is_numbers(f: Part) -> bool:
+    return f is None or isinstance(f, ByRow)
+
+
+def _by_column(f: Part, x: jax.Array) -> jax.Array:
+    return x.T if isinstance(f, ByRow) else x
+
+
+def _same(f: Part, g: Part) -> bool:
     return isinstance(f, Levels) and isinstance(g, Levels) and f.key == g.key
 
 
@@ -267,13 +323,21 @@ WIDE = 96
 """Columns from which a symmetric product is put together from its upper half, which a smaller one does not repay."""
 
 
-def _symmetric(w: jax.Array, x: jax.Array) -> jax.Array:
+def _of_numbers(f: Numbers, left: jax.Array, w: jax.Array, g: Numbers, right: jax.Array) -> jax.Array:
+    """X diag(w) Yᵀ for several w, shape (n, rows)."""
+    right = right if isinstance(g, ByRow) else right.T
+    if f is None and g is None:
+        scaled = (w[:, None, :] * left[None]).reshape(-1, left.shape[-1])
+        return (scaled @ right).reshape(w.shape[0], left.shape[0], right.shape[1])
+    return jnp.stack([(left * v[:, None]).T @ right if isinstance(f, ByRow) else (left * v) @ right for v in w])
+
+
+def _symmetric(f: Numbers, x: jax.Array, w: jax.Array) -> jax.Array:
     """X diag(w) Xᵀ for several w, shape (n, rows): five eighths of the work of all entries."""
-    cuts = np.array_split(np.arange(len(x)), 4)
-    upper = []
-    for cut in cuts:
-        scaled = (w[:, None, :] * x[None, cut[0] : cut[-1] + 1]).reshape(-1, x.shape[-1])
-        upper.append((scaled @ x[cut[0] :].T).reshape(w.shape[0], len(cut), len(x) - cut[0]))
+    size = x.shape[1] if isinstance(f, ByRow) else x.shape[0]
+    some = lambda start, stop: x[:, start:stop] if isinstance(f, ByRow) else x[start:stop]
+    cuts = np.array_split(np.arange(size), 4)
+    upper = [_of_numbers(f, some(cut[0], cut[-1] + 1), w, f, some(cut[0], size)) for cut in cuts]
     rows = []
     for i, cut in enumerate(cuts):
         below = [jnp.swapaxes(upper[j][:, :, cut[0] - cuts[j][0] : cut[-1] + 1 - cuts[j][0]], 1, 2) for j in range(i)]
@@ -281,21 +345,17 @@ def _symmetric(w: jax.Array, x: jax.Array) -> jax.Array:
     return jnp.concatenate(rows, axis=1)
 
 
-def _block(
-    x: tuple[Levels | Together | None, jax.Array], w: jax.Array, y: tuple[Levels | Together | None, jax.Array]
-) -> Any:
+def _block(x: tuple[Part, jax.Array], w: jax.Array, y: tuple[Part, jax.Array]) -> Any:
     """One part of `product`: numbers (n, p, q), numbers and levels (levels, n, p), the same levels (levels, n: a
     diagonal), levels of different factors (n, levels, levels: cross-tabulations; the `half` of a list with itself)."""
     (f, left), (g, right) = x, y
-    if f is None and g is None and left is right and len(left) >= WIDE:
-        return _symmetric(w, left).astype(jnp.float64)
-    if f is None and g is None:
-        scaled = (w[:, None, :] * left[None]).reshape(-1, left.shape[-1])
-        return (scaled @ right.T).astype(jnp.float64).reshape(w.shape[0], left.shape[0], right.shape[0])
-    if f is None:
-        return _by_level(g, right, w[:, None, :] * left[None])  # type: ignore[arg-type]
-    if g is None:
-        return _by_level(f, left, w[:, None, :] * right[None])
+    if (f is None or isinstance(f, ByRow)) and (g is None or isinstance(g, ByRow)):
+        wide = left is right and left.shape[isinstance(f, ByRow)] >= WIDE
+        return (_symmetric(f, left, w) if wide else _of_numbers(f, left, w, g, right)).astype(jnp.float64)
+    if f is None or isinstance(f, ByRow):
+        return _by_level(g, right, w[:, None, :] * _by_column(f, left)[None])  # type: ignore[arg-type]
+    if g is None or isinstance(g, ByRow):
+        return _by_level(f, left, w[:, None, :] * _by_column(g, right)[None])
     if _same(f, g):
         return _by_level(f, left, w)
     if isinstance(f, Together) or isinstance(g, Together):

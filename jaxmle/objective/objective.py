@@ -132,14 +132,8 @@ class Objective:
 
     def weighted(self, weights: np.ndarray) -> Objective:
         """The same objective with other weights, shape (units,); nothing is recompiled, the other data are shared."""
-        parts = []
-        for part in self.parts:
-            old = part.data["weights"]
-            new = np.zeros(old.shape)
-            new[part.chunk, part.row] = weights[part.units]
-            with runtime.x64():
-                parts.append(replace(part, data=part.data | {"weights": jax.device_put(new, old.sharding)}))
-        return replace(self, parts=tuple(parts))
+        with runtime.x64():
+            return replace(self, parts=tuple(part.weighted(weights) for part in self.parts))
 
     def glimpse(self) -> Objective:
         """The objective of the first chunk of each part alone: cheap, and run by the programs already compiled."""
@@ -147,14 +141,14 @@ class Objective:
 
     @cached_property
     def _glimpse(self) -> Objective:
-        parts = tuple(p.first(max(1, CHUNK_ROWS // p.rows)) for p in self.parts)
+        parts = tuple(p.some().first(max(1, CHUNK_ROWS // p.rows)) for p in self.parts)
         return self if all(a.span == b.span for a, b in zip(parts, self.parts)) else replace(self, parts=parts)
 
     def sampled(self) -> Objective | None:
         """The objective of a random sample of the units, by the programs already compiled; None where none was drawn."""
-        if len(self.parts) != 1 or not self.parts[0].mixed or self.penalised:
+        if len(self.parts) != 1 or self.parts[0].sample is None or self.penalised:
             return None
-        part = self.parts[0].first(self.parts[0].mixed)
+        part = self.parts[0].sample
         return replace(self, parts=(part,), n_units=len(part.units))
 
     def in_double(self) -> Objective:

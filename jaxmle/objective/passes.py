@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import runtime
+from ..data.in_place import InPlace
 from ..errors import ModelError
 from ..runtime import MAX_KERNEL_ROWS
 from . import designs
@@ -45,7 +46,12 @@ class Evaluation(NamedTuple):
 
 
 def _chunk(data: dict, i: jax.Array) -> dict:
-    return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), data)
+    of = lambda x: x.chunk(i) if isinstance(x, InPlace) else jax.lax.dynamic_index_in_dim(x, i, keepdims=False)
+    return jax.tree.map(of, data, is_leaf=_is_in_place)
+
+
+def _is_in_place(x: Any) -> bool:
+    return isinstance(x, InPlace)
 
 
 def _weighted(program: Program, terms: jax.Array, chunk: dict) -> jax.Array:
@@ -185,9 +191,15 @@ def _dense_scores(program: Program, eta: jax.Array, dense: jax.Array, constants:
 
     def of_unit(unit: tuple) -> jax.Array:
         eta, chunk = jax.tree.map(lambda x: x[..., None], unit)
-        return jax.grad(lambda d: log_densities(program, eta, d, constants, chunk)[0])(dense)
+        return jax.grad(lambda d: log_densities(program, eta, d, constants, _turned(chunk))[0])(dense)
 
-    return jax.vmap(of_unit, in_axes=-1, out_axes=-1)((eta, chunk))
+    return jax.vmap(of_unit, in_axes=-1, out_axes=-1)((eta, _turned(chunk)))
+
+
+def _turned(chunk: dict) -> dict:
+    """The chunk with rows first in matrices that have them last, and last where they are first."""
+    turn = lambda d: d | ({"in_place": d["in_place"].T} if "in_place" in d else {})
+    return chunk | {"designs": tuple(turn(d) for d in chunk["designs"])}
 
 
 def _nll(program: Program, constants: Any, chunk: dict) -> Any:
@@ -360,8 +372,8 @@ def evaluate_sample(
 
     def of_piece(piece: tuple) -> tuple:
         chunk, row, share = piece
-        take = lambda x: jnp.moveaxis(x[chunk, ..., row], 0, -1)
-        sample = in_precision(program, jax.tree.map(take, data))
+        take = lambda x: x.rows(chunk, row) if isinstance(x, InPlace) else jnp.moveaxis(x[chunk, ..., row], 0, -1)
+        sample = in_precision(program, jax.tree.map(take, data, is_leaf=_is_in_place))
         sample["weights"] = sample["weights"] * share
         return _evaluate_chunk(program, "gradient", u, constants, sample)
 

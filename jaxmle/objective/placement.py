@@ -16,7 +16,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from .. import runtime
-from ..data.chunks import Chunks
+from ..data.chunks import FEWEST_ROWS, Chunks
+from ..data.in_place import InPlace
 from ..errors import ModelError
 
 
@@ -65,6 +66,11 @@ class Placement:
     def n_devices(self) -> int:
         return len(self.devices)
 
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it is one device that works in the memory of the host."""
+        return self.n_devices == 1 and self.devices[0].platform == "cpu"
+
     def first(self) -> Placement:
         """The first device alone, for what cannot be spread."""
         return Placement(self.devices[:1])
@@ -73,7 +79,7 @@ class Placement:
         """Put the chunks on the devices, the ones that hold data spread evenly; devices that get none are left out."""
         total, rows = chunks.weights.shape[0], chunks.weights.shape[-1]
         per_device = total // self.n_devices
-        position = np.arange(len(chunks.units))
+        position, before = np.arange(len(chunks.units)), len(chunks.sample) // rows
         out = []
         for device, own in zip(self.devices, np.array_split(np.arange(chunks.count), self.n_devices)):
             if not len(own):
@@ -82,8 +88,8 @@ class Placement:
             start = min(own[0], total - per_device)
             here = slice(start, start + per_device)
 
-            def put(array: np.ndarray, here: slice = here, device: Any = device) -> jax.Array:
-                return jax.device_put(array[here], device)
+            def put(array: Any, here: slice = here, device: Any = device) -> Any:
+                return jax.device_put(array if isinstance(array, InPlace) else array[here], device)
 
             data = {
                 "columns": {k: put(v) for k, v in chunks.columns.items()},
@@ -93,16 +99,17 @@ class Placement:
                 "mask": None if chunks.mask is None else put(chunks.mask),
             }
             mine = position[own[0] * rows : (own[-1] + 1) * rows]
-            mixed = -(-chunks.n_mixed // rows)
-            first = own[0] - start
+            first = before + own[0] - start
+            at = np.arange(len(chunks.sample))
+            sample = Placed(data, at // rows, at % rows, chunks.sample, (0, before)) if before else None
             out.append(
                 Placed(
                     data=data,
-                    chunk=mine // rows - start,
+                    chunk=mine // rows + before - start,
                     row=mine % rows,
                     units=chunks.units[mine],
                     span=(int(first), int(first + len(own))),
-                    mixed=mixed if self.n_devices == 1 else 0,
+                    sample=sample,
                 )
             )
         return out
@@ -112,7 +119,7 @@ class Placement:
 class Placed:
     """Chunks on a device; unit `units[i]` of the data set is at row `row[i]` of chunk `chunk[i]`.
 
-    The chunks of `span`, [first, stop), hold data; the first `mixed` of them are a random sample of all.
+    The chunks of `span`, [first, stop), are its own; `sample` are others of the same data that hold a sample of all units.
     """
 
     data: dict
@@ -120,7 +127,7 @@ class Placed:
     row: np.ndarray
     units: np.ndarray
     span: tuple[int, int]
-    mixed: int = 0
+    sample: Placed | None = None
 
     @property
     def rows(self) -> int:
@@ -137,7 +144,37 @@ class Placed:
         first, stop = self.span
         here = self.chunk < first + chunks
         kept = dict(chunk=self.chunk[here], row=self.row[here], units=self.units[here])
-        return replace(self, span=(first, min(stop, first + chunks)), mixed=0, **kept)
+        return replace(self, span=(first, min(stop, first + chunks)), sample=None, **kept)
+
+    def some(self) -> Placed:
+        """Chunks that speak for all: the sample, unless it is too small."""
+        large = self.sample is not None and self.sample.n_chunks * self.rows >= FEWEST_ROWS
+        return self.sample if large and self.sample is not None else self
+
+    def weighted(self, weights: np.ndarray) -> Placed:
+        """The same chunks with other weights, one for each unit of the data set."""
+        old = self.data["weights"]
+        new = np.zeros(old.shape)
+        for part in (self, self.sample):
+            if part is not None:
+                new[part.chunk, part.row] = weights[part.units]
+        data = self.data | {"weights": jax.device_put(new, old.sharding)}
+        return replace(self, data=data, sample=self.sample and replace(self.sample, data=data))
+
+    def rearranged(self, chunk: np.ndarray, row: np.ndarray) -> Placed:
+        """The same weights with, at every position, the unit that is now at position (`chunk`, `row`)."""
+
+        def picked(x: Any) -> Any:
+            if isinstance(x, InPlace):
+                return x.rearranged(chunk, row)
+            new = np.moveaxis(np.moveaxis(jax.device_get(x), -1, 1)[chunk, row], 1, -1)
+            return jax.device_put(np.ascontiguousarray(new), x.sharding)
+
+        def of(name: str, data: Any) -> Any:
+            return data if name == "weights" else jax.tree.map(picked, data, is_leaf=lambda x: isinstance(x, InPlace))
+
+        with runtime.x64():
+            return replace(self, data={name: of(name, data) for name, data in self.data.items()}, sample=None)
 
     def stretches(self) -> list[Stretch]:
         """The span in pieces for the cores of the device."""

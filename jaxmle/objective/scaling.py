@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .. import runtime
 from ..data.beside import pieces_of
 from ..data.design import Design
 from .layout import Layout
@@ -34,8 +35,13 @@ def _log2_sizes(design: Design) -> np.ndarray:
 
 def _log2_size(matrix: np.ndarray) -> np.ndarray:
     """The logarithm of each column's root mean square; zero for a column of zeros."""
+
+    def squares(some: slice) -> np.ndarray:
+        with np.errstate(over="ignore", under="ignore"):  # of this thread
+            return np.einsum("ij,ij->j", matrix[some], matrix[some], dtype=np.float64)
+
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
-        square = np.einsum("ij,ij->j", matrix, matrix, dtype=np.float64) / len(matrix)
+        square = sum(runtime.in_lanes(squares, runtime.spans(len(matrix), matrix.nbytes))) / len(matrix)
         out = 0.5 * np.log2(square)
     for j in np.flatnonzero(~((square > 1e-290) & (square < np.inf))):  # squares beyond the range of a float
         column = matrix[:, j].astype(np.float64)

@@ -35,7 +35,10 @@ CLOSURE_LIMIT = 10_000
 
 @dataclass(frozen=True)
 class Source:
-    """The data of a fit, read and validated: what each unit is made of. `rows` are the table's rows that were kept."""
+    """The data of a fit, read and validated: what each unit is made of. `rows` are the table's rows that were kept.
+
+    With `in_place` the passes read large matrices where they are.
+    """
 
     columns: dict[str, np.ndarray]
     designs: tuple[Design, ...]
@@ -43,6 +46,7 @@ class Source:
     groups: Groups | None
     rows: np.ndarray
     n_dropped: int
+    in_place: bool = False
 
     @property
     def n_units(self) -> int:

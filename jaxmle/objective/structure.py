@@ -113,7 +113,7 @@ def discover(
     changed = {
         n: b for i, found in analysis.sums.items() for n, b in _blocks(analysis, found, number[i], blocks).items()
     }
-    columns = columns_of(used)
+    columns = columns_of(used, source.in_place)
     arranged = (changed.get(b.name, b) for b in layout.blocks)
     arranged = (
         replace(b, terms=used[b.design].names, columns=columns[b.design]) if b.has_predictor else b for b in arranged

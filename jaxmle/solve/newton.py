@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -58,26 +58,36 @@ class Newton(Solver):
             is then taken, which leaves the estimates far closer than that.
         max_steps: the most steps; a step that is refused counts.
 
-    Where a Hessian costs much more than a gradient (`objective.hessian_cost`), steps are taken with the last one as
-    long as they contract, and the search ends at a point of which the Hessian is known.
+        curvature: the Hessian in `z` near the start, shape (size, size), where it is known about.
+
+    Where a Hessian costs much more than a gradient (`objective.hessian_cost`), steps are taken with the last one, or at
+    first with `curvature`, as long as they contract, and the search ends at a point of which the Hessian is known.
 
     It asks for points one at a time (`ask`, `tell`), so that many searches can be run as one batch.
     """
 
     tol: float = 1e-9
     max_steps: int = 5000
+    curvature: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     needs = "hessian"
 
     def init(self, objective: Function, z: np.ndarray) -> NewtonState:
+        if self.curvature is not None and self._dear(objective):
+            known = Quadratic.of(np.zeros(len(z)), self.curvature)
+            if known.positive:
+                return self.begin(z, objective.evaluate(z, "gradient"), known)
         return self.begin(z, objective.evaluate(z, self.needs))
 
     def step(self, objective: Function, state: NewtonState) -> NewtonState:
         state = self.ask(state)
         if state.stop != RUNNING:
             return state
-        keep = getattr(objective, "hessian_cost", 0.0) > DEAR and self.needs == "hessian" and self._keeps(state)
+        keep = self._dear(objective) and self._keeps(state)
         return self.tell(state, objective.evaluate(state.trial, "gradient" if keep else self.needs))
+
+    def _dear(self, objective: Function) -> bool:
+        return getattr(objective, "hessian_cost", 0.0) > DEAR and self.needs == "hessian"
 
     def _keeps(self, state: NewtonState) -> bool:
         """Whether the next step can do with a gradient: it will contract, and not be the last.
@@ -91,11 +101,11 @@ class Newton(Solver):
         rate = state.rate if state.rate > 0 else GUESS
         return 0.5 * (rate * state.decrement) ** 2 > self.tol
 
-    def begin(self, z: np.ndarray, evaluation) -> NewtonState:
-        """The state after the first evaluation."""
+    def begin(self, z: np.ndarray, evaluation, known: Quadratic | None = None) -> NewtonState:
+        """The state after the first evaluation; of one without a matrix, if about that is `known`."""
         if not finite(evaluation):
             return NewtonState(z, evaluation.value, evaluation.gradient, evaluation.matrix, stop=FAILED)
-        state = self._at(NewtonState(z, np.inf), z, evaluation)
+        state = self._at(NewtonState(z, np.inf, model=known), z, evaluation)  # type: ignore[arg-type]
         model = state.model
         radius = np.linalg.norm(model.newton()) if model.positive else np.linalg.norm(model.slope)
         return self._judge(replace(state, radius=max(float(radius), 1e-3)), state)

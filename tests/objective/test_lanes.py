@@ -120,16 +120,19 @@ def test_products_of_few_outputs(p: int, outputs: int):
 
 
 @given(n=st.integers(1, 300), rows=st.integers(1, 40), seed=st.integers(0, 9))
-def test_chunks_hold_every_unit_once(n: int, rows: int, seed: int):
+def test_chunks_hold_a_sample_and_then_every_unit_once(n: int, rows: int, seed: int):
     rng = np.random.default_rng(seed)
     pieces = rng.normal(size=(n, 1)), rng.normal(size=(n, 3))
     chunks = row_chunks({"i": np.arange(n)}, ({"dense": Beside(pieces)},), {}, 1.0 + np.arange(n), rows)
-    flat = chunks.columns["i"].reshape(-1)[:n]
-    np.testing.assert_array_equal(flat, chunks.units)
-    np.testing.assert_array_equal(np.sort(flat), np.arange(n))
-    np.testing.assert_array_equal(chunks.weights.reshape(-1)[:n], 1.0 + flat)
-    dense = np.moveaxis(chunks.designs[0]["dense"], 1, -1).reshape(-1, 4)[:n]
-    np.testing.assert_array_equal(dense, np.hstack(pieces)[flat])
+    first = len(chunks.sample)
+    assert len(np.unique(chunks.sample)) == first == (-(-chunks.count // 32) * rows if chunks.count >= 8 else 0)
+    here = np.concatenate([chunks.sample, np.arange(n)])
+    np.testing.assert_array_equal(chunks.units, np.arange(n))
+    np.testing.assert_array_equal(chunks.columns["i"].reshape(-1)[: len(here)], here)
+    np.testing.assert_array_equal(chunks.weights.reshape(-1)[: len(here)], 1.0 + here)
+    assert not chunks.weights.reshape(-1)[len(here) :].any()
+    dense = np.moveaxis(chunks.designs[0]["dense"], 1, -1).reshape(-1, 4)[: len(here)]
+    np.testing.assert_array_equal(dense, np.hstack(pieces)[here])
 
 
 def test_chunks_fit_the_cache():
