@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import runtime
 from ..errors import rows_in_words
 from ..objective.objective import Objective
 from ..objective.passes import Evaluation
