@@ -13,6 +13,7 @@ from .infer.derivatives import check_derivatives
 from .objective.build import Built
 from .objective.fixing import start_vector
 from .objective.objective import Objective
+from .solve.finish import ThenNewton
 from .solve.lbfgs import LBFGS
 from .solve.newton import Newton
 from .solve.newton_cg import NewtonCG
@@ -54,10 +55,11 @@ WARM_TOL = 0.5
 def warm_start(objective: Objective, z: np.ndarray, method: Any) -> tuple[np.ndarray, Any, tuple[str, ...]]:
     """A start nearer to the optimum, the solver that knows the Hessian there about, and a note of it, where there are
     many rows: the optimum of a random sample of them."""
-    sample = objective.sampled() if isinstance(method, Newton | LBFGS | NewtonCG) else None
+    search = method.search if isinstance(method, ThenNewton) else method
+    sample = objective.sampled() if isinstance(search, Newton | LBFGS | NewtonCG) else None
     if sample is None or sample.n_units < SAMPLE_PER_PARAMETER * objective.size:
         return z, method, ()
-    end = replace(method, tol=WARM_TOL, max_steps=50).minimise(sample, z)
+    end = replace(search, tol=WARM_TOL, max_steps=50).minimise(sample, z)
     if end.stop != DONE or not finite(objective.glimpse().evaluate(end.z, method.needs)):
         return z, method, ()
     share = objective.n_units / sample.n_units

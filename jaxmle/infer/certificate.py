@@ -8,6 +8,7 @@ import numpy as np
 
 from ..objective.objective import Objective
 from ..objective.passes import Evaluation
+from ..solve.choose import MAX_HESSIAN
 from ..solve.quadratic import Quadratic
 from ..solve.solver import FAILED, INTERRUPTED, Solution, finite
 from .blame import Context, find_blame
@@ -32,9 +33,6 @@ LOST = 0.01
 
 THIN = 1e-3
 """Information about a coefficient below which it is asked whether it goes to infinity."""
-
-MAX_HESSIAN = 3000
-"""More parameters than this, and no Hessian is formed: 3,000² numbers are 72 MB."""
 
 REMEDIES = {
     "optimum": "",

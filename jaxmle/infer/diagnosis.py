@@ -24,6 +24,9 @@ from .separation import Separation, Verdict
 DISTANCE = 1e-3
 """The distance to the optimum, in standard errors, up to which a fit counts as converged."""
 
+IN_SIGHT = 0.1
+"""A distance, in standard errors, from which an optimum is seen if all about it is as it should be."""
+
 NEGATIVE = 1e-9
 """Eigenvalues of the scaled Hessian below minus this are no rounding errors of zero."""
 
@@ -87,6 +90,8 @@ def diagnose(case: Case) -> Finding:
         return _separated(case, case.verdict.separation)
     if len(exact := beyond_resolution(case.z, case.model)):
         return _exact_fit(case, exact)
+    if _sound_but_early(case):
+        return _early(case)
     noise, wobble = jitter(case.objective, case.z, case.model)
     if noise * max(abs(case.solution.value), 1.0) > NOISE:
         found = behind_noise(case.objective, case.z, case.model)
@@ -345,6 +350,13 @@ def _rounding(case: Case, noise: float, wobble: float, check: DerivativeCheck | 
         )
     extreme = f"; {extreme} is extreme" if extreme else ""
     return Finding("rounding", f"Rounding errors decide where the maximum seems to be: {seen}{extreme}.")
+
+
+def _sound_but_early(case: Case) -> bool:
+    """Whether the search ended, by its own test, in sight of an optimum about which all else is as it should be."""
+    near = case.solution.stop == DONE and case.model.positive and DISTANCE < case.model.decrement <= IN_SIGHT
+    sound = case.check.ok and case.lost <= HALF_LOST and case.nearby is not None and case.nearby.quadratic
+    return near and sound and case.model.curvature[-1] < 1e8 * case.model.curvature[0]
 
 
 def _early(case: Case) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ModelError
+from .finish import ThenNewton
 from .lbfgs import LBFGS
 from .newton import BHHH, FisherScoring, Newton
 from .newton_cg import NewtonCG
@@ -11,17 +12,22 @@ from .solver import Solver
 NEWTON_SIZE = 400
 """Up to so many parameters, a Hessian costs less than the gradient steps that it saves."""
 
+MAX_HESSIAN = 3000
+"""More parameters than this, and no Hessian is formed: 3,000² numbers are 72 MB."""
+
 BY_NAME = {"newton": Newton, "lbfgs": LBFGS, "newton_cg": NewtonCG, "bhhh": BHHH, "fisher_scoring": FisherScoring}
 
 
-def choose(size: int) -> tuple[Solver, str]:
+def choose(size: int) -> tuple[Solver | ThenNewton, str]:
     """The solver for an objective of `size` parameters, and the reason in words."""
     if size <= NEWTON_SIZE:
         return Newton(), f"{size} parameter{'s' * (size != 1)}: exact Hessians are cheap"
+    if size <= MAX_HESSIAN:
+        return ThenNewton(), f"{size:,} parameters: a Hessian has {size:,}² entries, and is used at the end only"
     return LBFGS(), f"{size:,} parameters: a Hessian has {size:,}² entries"
 
 
-def resolve(solver: Solver | str | None, size: int) -> tuple[Solver, str]:
+def resolve(solver: Solver | str | None, size: int) -> tuple[Solver | ThenNewton, str]:
     """The solver that an argument `solver=` names; raises `ModelError` for anything else."""
     if solver is None:
         return choose(size)
