@@ -6,7 +6,7 @@ import numpy as np
 
 from .case import Case
 from .glms import GLMS
-from .many import Many
+from .many import Many, Resampled
 from .tables import TABLES
 
 DENSITY_PEERS = ("jaxmle", "statsmodels", "scipy", "r", "tmb")
@@ -181,5 +181,5 @@ class Logistic(Case):
 
 DENSITIES: tuple[Case, ...] = (NegativeBinomial(), ZeroInflated(), Beta(), Weibull(), GEV(), StudentT())
 
-_ALL: tuple[Case, ...] = (*GLMS.values(), *DENSITIES, Many(), Logistic(), *TABLES.values())
+_ALL: tuple[Case, ...] = (*GLMS.values(), *DENSITIES, Many(), Resampled(), Logistic(), *TABLES.values())
 CASES: dict[str, Case] = {case.name: case for case in sorted(_ALL, key=lambda case: case.row)}

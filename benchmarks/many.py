@@ -1,4 +1,4 @@
-"""Row E: thousands of small logistic regressions, each with its own columns; a fit of the case is all of them."""
+"""Rows E and M: thousands of small logistic regressions, each with its own columns, or bootstrap samples of one."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Many(Case):
             total = -self.terms(theta, data).sum(1)
         return np.where(np.isfinite(total), total, np.inf)
 
-    def optimum(self, data: Data) -> np.ndarray:
+    def optimum(self, data: Data) -> np.ndarray | None:
         """Newton's method on all data sets at once, until 1e-10 per row is all that is left to gain."""
         theta = self.start(data).reshape(len(data["X"]), -1)
         X = np.concatenate([np.ones((*data["X"].shape[:2], 1)), data["X"]], axis=2)
@@ -63,3 +63,39 @@ class Many(Case):
             if np.max(np.sum(step * gradient, axis=1)) < 1e-10 * ROWS:
                 break
         return self.parts(theta, data)
+
+
+SAMPLES = 1000
+"""Of a bootstrap."""
+
+
+class Resampled(Many):
+    """A logistic regression on `X` (n, p−1), `y` (n,) and on bootstrap samples of its rows, `counts` (G, n)."""
+
+    name, row = "bootstrap", "M"
+    peers = ("jaxmle", "statsmodels")
+    sizes = ((SAMPLES * 1_000, 10),)
+    quick_sizes = ((SAMPLES * 100, 3),)
+
+    def simulate(self, n: int, p: int, seed: int = 0) -> Data:
+        rng, rows = np.random.default_rng([seed, n, p]), max(1, n // SAMPLES)
+        X = rng.normal(size=(rows, p - 1))
+        beta = rng.normal(size=p - 1) / (2 * np.sqrt(p))
+        counts = np.random.default_rng(seed).multinomial(rows, np.full(rows, 1 / rows), SAMPLES)
+        return {"X": X, "counts": counts} | self.respond(rng, 0.3 + X @ beta)
+
+    def shape(self, data: Data) -> tuple[int, int]:
+        return data["counts"].size, data["X"].shape[1] + 1
+
+    def start(self, data: Data) -> np.ndarray:
+        return np.zeros(len(data["counts"]) * (data["X"].shape[1] + 1))
+
+    def predictor(self, theta: np.ndarray, data: Data) -> np.ndarray:
+        theta = theta.reshape(len(data["counts"]), -1)
+        return theta[:, :1] + theta[:, 1:] @ data["X"].T
+
+    def terms(self, theta: np.ndarray, data: Data) -> np.ndarray:
+        return data["counts"] * super().terms(theta, data)
+
+    def optimum(self, data: Data) -> None:
+        """Every tool keeps its default tolerance."""

@@ -18,10 +18,11 @@ from .declare.conditional import Conditional
 from .declare.model import Model
 from .declare.penalties import ElasticNet
 from .errors import DataError, FitWarning, ModelError
-from .fit import about, configured, entry_names, fit, penalty_words
+from .fit import about, configured, fit, penalty_words
 from .fits import FitMany
 from .infer.many import certify_many, reported_many
-from .infer.reported import reported_index
+from .infer.reported import entry_limits, entry_names, reported_index
+from .infer.rounds import Batch
 from .objective.fixing import start_vector
 from .objective.layout import naturalise
 from .objective.source import Reading, read_source
@@ -29,7 +30,6 @@ from .objective.stacking import by_set, problems_of, some_of
 from .objective.starts import suggested_starts
 from .report.progress import Reporter
 from .result import Fit
-from .rounds import Batch
 from .solve.batched import DONE, Searches
 from .solve.newton import Newton
 from .solve.solver import Progress
@@ -173,7 +173,7 @@ def _conclude(
     certificate, reasons, covariance = certify_many(
         searches,
         entry_names(batch),  # type: ignore[arg-type]
-        _limits(batch),
+        entry_limits(batch),  # type: ignore[arg-type]
         batch.scale,
         batch.scale_of,
         counts,
@@ -229,15 +229,6 @@ def _conclude(
         table=grouping.table,
         refit=refit,
     )
-
-
-def _limits(batch: Batch) -> np.ndarray:
-    """The ends of the range of each entry of `z`; NaN for entries of a parameter that depend on each other."""
-    out = np.full((batch.layout.size, 2), np.nan)
-    for block in batch.layout.blocks:
-        if block.elementwise:
-            out[block.start : block.stop] = block.bounds()
-    return out[batch.free]
 
 
 def _degenerate(reading: Reading, batch: Batch) -> dict[int, str]:

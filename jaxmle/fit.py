@@ -20,7 +20,7 @@ from .errors import FitWarning, ModelError
 from .infer.blame import Context, find_blame
 from .infer.certificate import Certificate, certify
 from .infer.estimates import Estimates
-from .infer.reported import reported_index
+from .infer.reported import entry_names, reported_index
 from .infer.sparse import certify_sparse
 from .objective.build import Built, build
 from .objective.jeffreys import FIRTH
@@ -263,17 +263,6 @@ def about(model: Model) -> str:
     """What a summary says beside the model's name: the formula, and how labels were made numbers."""
     coding = model.log_density.coding if isinstance(model.log_density, Conditional) else ""
     return f"{model.about} ({coding})" if coding else model.about
-
-
-def entry_names(objective: Objective) -> list[str]:
-    """A name for each entry of `z`: the coefficient's, or a number within parameters whose entries depend on each other."""
-    names: list[str] = []
-    for block in objective.layout.blocks:
-        if block.elementwise:
-            names.extend(block.labels())
-        else:
-            names.extend(f"{block.name}~{i}" for i in range(block.stop - block.start))
-    return [names[i] for i in objective.free]
 
 
 def row_labels(built: Built) -> np.ndarray:

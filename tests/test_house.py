@@ -25,7 +25,6 @@ DOOR = {
     "cross_validation",
     "batch",
     "fits",
-    "rounds",
     "sklearn",
 }
 

@@ -12,7 +12,7 @@ import jaxmle as jm
 from jaxmle.numerics import gammaln, log_factorial, log_gamma_ratio, log_sigmoid
 
 from ..glms import GLM
-from ..many import Many
+from ..many import Many, Resampled
 from ..tables import Motor, Table
 from .answer import Answer
 
@@ -96,6 +96,8 @@ class Adapter:
         self.tolerance: float | None = None
 
     def __new__(cls, case, data, threads, folder):
+        if isinstance(case, Resampled):
+            return BootstrapAdapter(data)
         return ManyAdapter(data) if isinstance(case, Many) else super().__new__(cls)
 
     @property
@@ -125,3 +127,16 @@ class ManyAdapter:
         fits = jm.fit_many(self.model, self.data, tol=self.tolerance, progress=False)
         theta, std_errors = np.asarray(fits.coef).ravel(), np.asarray(fits.std_errors).ravel()
         return Answer(theta, -float(np.sum(fits.log_likelihood)), std_errors, bool(np.all(fits.converged)))
+
+
+class BootstrapAdapter:
+    description = "jm.fit and its bootstrap, which draws the counts that the others are given"
+
+    def __init__(self, data):
+        self.columns = {name: data[name] for name in ("X", "y")}
+        self.samples, self.model = len(data["counts"]), jm.bernoulli("y", prob=jm.Linear([1, "X"]))
+
+    def fit(self) -> Answer:
+        boot = jm.fit(self.model, self.columns, progress=False).bootstrap(self.samples, key=0)
+        std_errors = np.sqrt(np.diagonal(boot.covariance, axis1=1, axis2=2)).ravel()
+        return Answer(boot.coef.ravel(), None, std_errors, boot.n_failed == 0)

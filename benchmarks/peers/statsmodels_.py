@@ -23,6 +23,7 @@ MODELS = {
     "zero_inflated": ("discrete.count_model", "ZeroInflatedPoisson"),
     "beta": ("othermod.betareg", "BetaModel"),
     "many": ("discrete.discrete_model", "Logit"),
+    "bootstrap": ("discrete.discrete_model", "Logit"),
 }
 
 
@@ -79,12 +80,15 @@ class GLMAdapter:
 
 
 class ManyAdapter:
-    """`Logit` in a loop over the data sets; the constants are put beside X before any clock runs."""
+    """`Logit` in a loop over the data sets; rows are repeated and constants put beside X before any clock runs."""
 
     description = "discrete Logit, Newton, a loop over the data sets; standard errors"
     tolerances = (1e-1, 1e-2, 1e-4, 1e-8)
 
     def __init__(self, data):
+        if "counts" in data:
+            rows = [np.repeat(np.arange(len(count)), count) for count in data["counts"]]
+            data = {"X": data["X"][rows], "y": data["y"][rows]}
         self.y, self.tolerance = data["y"], 1e-8
         self.X = np.concatenate([np.ones((*data["X"].shape[:2], 1)), data["X"]], axis=2)
         self.model = importlib.import_module("statsmodels.discrete.discrete_model").Logit

@@ -206,25 +206,56 @@ def _inverse(jacobian: np.ndarray) -> np.ndarray:
 def simulate(model: Model, estimates: Estimates, table: Any, key: Any) -> np.ndarray:
     """One response for each row of `table`, drawn from the fitted distribution; labels where the response has them."""
     conditional = conditional_of(model, "simulate")
-    n = table.n_rows
-    with runtime.x64():
-        start = jax.random.key(key) if isinstance(key, int | np.integer) else key
-        words = np.asarray(jax.device_get(jax.random.key_data(jax.random.split(start, n)))).astype(np.int64)
-    n_parts = len(conditional.response)
-    draws = [
-        function_of_rows(
-            model,
-            estimates.params,
-            table,
-            Draw(conditional, vector=n_parts > 1),
-            {KEY: words} | ({INDEX: np.full(n, i)} if n_parts > 1 else {}),
-        )
-        for i in range(n_parts)
-    ]
-    if n_parts > 1:
+    draws = _drawn(model, conditional, estimates, table, key)
+    if len(draws) > 1:
         return np.stack(draws, axis=1)
     levels = getattr(conditional, "levels", None)
     if levels is not None:
         return np.asarray(levels)[draws[0].astype(int)]
     support = conditional.support
     return draws[0].astype(np.int64) if support is not None and support.whole else draws[0]
+
+
+def responses(model: Model, estimates: Estimates, table: Any, n: int, key: int) -> dict[str, np.ndarray]:
+    """`n` responses for each row of `table`, as the log-density sees them: name of the column → (n, rows)."""
+    conditional = conditional_of(model, "A parametric bootstrap")
+    more = [c for c in conditional.columns if c not in conditional.response]
+    if len(conditional.response) != 1 or more:
+        raise ModelError(
+            f"A parametric bootstrap draws the one response of a family; this one has the columns "
+            f"{', '.join(map(repr, (*conditional.response, *more)))}. Use kind='pairs'."
+        )
+    rows = np.arange(table.n_rows)
+    at_once = max(1, ROWS_AT_ONCE // table.n_rows)
+    out = []
+    for first in range(0, n, at_once):
+        many = min(at_once, n - first)
+        tall = table.take(np.tile(rows, many))
+        (drawn,) = _drawn(model, conditional, estimates, tall, [int(key), first])
+        out.append(drawn.reshape(many, table.n_rows))
+    return {conditional.response[0]: np.concatenate(out)}
+
+
+ROWS_AT_ONCE = 1_000_000
+"""Rows for which responses are drawn in one go."""
+
+
+def _drawn(model: Model, conditional: Any, estimates: Estimates, table: Any, key: Any) -> list[np.ndarray]:
+    """For each part of the response, one number for each row."""
+    n = table.n_rows
+    with runtime.x64():
+        start = jax.random.key(key) if isinstance(key, int | np.integer) else key
+        if isinstance(key, list):
+            start = jax.random.fold_in(jax.random.key(key[0]), key[1])
+        words = np.asarray(jax.device_get(jax.random.key_data(jax.random.split(start, n)))).astype(np.int64)
+    parts = len(conditional.response)
+    return [
+        function_of_rows(
+            model,
+            estimates.params,
+            table,
+            Draw(conditional, vector=parts > 1),
+            {KEY: words} | ({INDEX: np.full(n, i)} if parts > 1 else {}),
+        )
+        for i in range(parts)
+    ]

@@ -25,6 +25,26 @@ def reported_index(objective: Objective) -> np.ndarray:
     return np.array(out, dtype=int)
 
 
+def entry_names(objective: Objective) -> list[str]:
+    """A name for each entry of `z`: the coefficient's, or a number within parameters whose entries depend on each other."""
+    names: list[str] = []
+    for block in objective.layout.blocks:
+        if block.elementwise:
+            names.extend(block.labels())
+        else:
+            names.extend(f"{block.name}~{i}" for i in range(block.stop - block.start))
+    return [names[i] for i in objective.free]
+
+
+def entry_limits(objective: Objective) -> np.ndarray:
+    """The ends of the range of each entry of `z`; NaN for entries of a parameter that depend on each other."""
+    out = np.full((objective.layout.size, 2), np.nan)
+    for block in objective.layout.blocks:
+        if block.elementwise:
+            out[block.start : block.stop] = block.bounds()
+    return out[objective.free]
+
+
 @dataclass(frozen=True)
 class Reported:
     """The r estimated quantities at `z`: names, values (r,), ends of their ranges (r, 2), derivatives by `z` (r, k)."""

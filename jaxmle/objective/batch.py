@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..data.chunks import bucket
 from ..runtime import MAX_KERNEL_ROWS
 from .layout import Block, Layout
 from .rows import Program, log_densities, penalty_value
@@ -177,6 +178,15 @@ class Stack:
             "offsets": {k: put(v) for k, v in self.offsets.items() if k not in own.offsets},
             "weights": weights,
         }
+
+
+def padded_length(n: int) -> int:
+    """The next of few lengths: at most 12.5 % above n from 32 rows on, a power of two below."""
+    if n <= 32:
+        return 1 << max(2, int(max(n, 1) - 1).bit_length())
+    if n > MAX_KERNEL_ROWS:
+        return -(-n // MAX_KERNEL_ROWS) * MAX_KERNEL_ROWS
+    return bucket(n)
 
 
 def evaluate(

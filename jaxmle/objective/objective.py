@@ -135,6 +135,11 @@ class Objective:
         with runtime.x64():
             return replace(self, parts=tuple(part.weighted(weights) for part in self.parts))
 
+    def with_columns(self, columns: Mapping[str, np.ndarray]) -> Objective:
+        """The same objective with other numbers in some columns, shape (units,) each; nothing is recompiled."""
+        with runtime.x64():
+            return replace(self, parts=tuple(part.with_columns(columns) for part in self.parts)) if columns else self
+
     def glimpse(self) -> Objective:
         """The objective of the first chunk of each part alone: cheap, and run by the programs already compiled."""
         return self._glimpse

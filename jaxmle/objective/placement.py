@@ -7,7 +7,7 @@ nothing global is set for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -154,11 +154,22 @@ class Placed:
     def weighted(self, weights: np.ndarray) -> Placed:
         """The same chunks with other weights, one for each unit of the data set."""
         old = self.data["weights"]
-        new = np.zeros(old.shape)
+        return self._with({"weights": self._spread(np.zeros(old.shape), weights, old)})
+
+    def with_columns(self, columns: Mapping[str, np.ndarray]) -> Placed:
+        """The same chunks with other numbers in some columns, one for each unit of the data set."""
+        old = self.data["columns"]
+        new = {k: self._spread(np.array(jax.device_get(old[k])), v, old[k]) for k, v in columns.items()}
+        return self._with({"columns": old | new})
+
+    def _spread(self, new: np.ndarray, values: np.ndarray, old: jax.Array) -> jax.Array:
         for part in (self, self.sample):
             if part is not None:
-                new[part.chunk, part.row] = weights[part.units]
-        data = self.data | {"weights": jax.device_put(new, old.sharding)}
+                new[part.chunk, part.row] = values[part.units]
+        return jax.device_put(new, old.sharding)
+
+    def _with(self, changed: dict[str, Any]) -> Placed:
+        data = self.data | changed
         return replace(self, data=data, sample=self.sample and replace(self.sample, data=data))
 
     def rearranged(self, chunk: np.ndarray, row: np.ndarray) -> Placed:

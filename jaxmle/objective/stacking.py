@@ -23,6 +23,7 @@ from .batch import Sharing, Stack
 from .build import layout_of, priors_of
 from .fixing import Fixing
 from .layout import Layout
+from .objective import Objective
 from .rows import Program, hashable
 from .scaling import column_scale
 from .shrinkage import shrinkage_of
@@ -96,6 +97,34 @@ def problems_of(
         scale=column_scale(layout, some_of(seen).designs)[free],
         found=found,
     )
+
+
+def replicated(
+    objective: Objective, source: Source, weights: np.ndarray, own: Mapping[str, np.ndarray] | None = None
+) -> Problems:
+    """Data sets that differ by their weights (G, n), and by the columns `own` (G, n), from one that has been fitted."""
+    own = own or {}
+    sets, n = weights.shape
+    columns = {k: own[k].reshape(-1) if k in own else v for k, v in source.columns.items()}
+    sharing = Sharing(
+        program=objective.program,
+        free=tuple(int(i) for i in objective.free),
+        designs=(True,) * len(source.designs),
+        columns=tuple(k for k in columns if k not in own),
+        offsets=tuple(source.offsets),
+    )
+    stack = Stack(
+        sharing=sharing,
+        columns=columns,
+        designs=[_columns(d, np.arange(n)) for d in source.designs],
+        offsets=source.offsets,
+        weights=weights.reshape(-1),
+        order=None,
+        ends=np.arange(1, sets + 1) * n,
+    )
+    l2 = np.zeros(len(objective.base)) if objective.shrinkage is None else objective.shrinkage.l2
+    held = {"base": objective.base, "constants": objective.constants, "l2": l2}
+    return Problems(stack, held, None, objective.free, objective.scale)
 
 
 def by_set(model: Model, name: str, values: Any, sets: int) -> bool:

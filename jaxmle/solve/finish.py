@@ -38,9 +38,7 @@ class ThenNewton:
     def name(self) -> str:
         return self.search.name
 
-    def minimise(
-        self, objective: Function, z: np.ndarray, watch: Callable[[Progress], None] | None = None
-    ) -> Solution:
+    def minimise(self, objective: Function, z: np.ndarray, watch: Callable[[Progress], None] | None = None) -> Solution:
         """Search from `z`; see `Solver.minimise`."""
         whole = replace(self.search, tol=self.tol, max_steps=self.max_steps)
         first = replace(whole, tol=max(self.tol, ROUGH)).minimise(objective, z, watch)

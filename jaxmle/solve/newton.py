@@ -73,7 +73,7 @@ class Newton(Solver):
     needs = "hessian"
 
     def init(self, objective: Function, z: np.ndarray) -> NewtonState:
-        if self.curvature is not None and self._dear(objective):
+        if self.curvature is not None and np.isfinite(self.curvature).all() and self._dear(objective):
             known = Quadratic.of(np.zeros(len(z)), self.curvature)
             if known.positive:
                 return self.begin(z, objective.evaluate(z, "gradient"), known)

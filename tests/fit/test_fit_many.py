@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import jaxmle as jm
-from jaxmle import rounds, runtime
+from jaxmle import runtime
+from jaxmle.infer import rounds
 from jaxmle.objective import batch
 
 NAMES = ["one", "two", "three", "small", "separated", "constant", "four", "five"]

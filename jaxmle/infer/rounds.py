@@ -1,4 +1,4 @@
-"""The searches of `fit_many`: in rounds of a few steps, after each of which those that are done leave the others alone."""
+"""The searches of many data sets: in rounds of a few steps, after each of which those that are done leave the others alone."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from . import runtime
-from .data.chunks import bucket
-from .infer.many import GROWING
-from .objective.batch import Rows, Sharing, Stack, evaluate
-from .objective.layout import Layout
-from .objective.stacking import Problems
-from .runtime import MAX_KERNEL_ROWS
-from .solve.batched import DONE, FAILED, RUNNING, Searches, minimise
-from .solve.start import search_start
+from .. import runtime
+from ..objective.batch import Rows, Sharing, Stack, evaluate, padded_length
+from ..objective.layout import Layout
+from ..objective.stacking import Problems
+from ..solve.batched import DONE, FAILED, RUNNING, Searches, minimise
+from ..solve.start import search_start
+from .many import GROWING
 
 ROUNDS = (6, 3, 12, 40)
 """Steps of a round; the data sets that are not done go on together, the last number as often as it takes."""
@@ -198,15 +196,6 @@ class _Value:
 @dataclass(frozen=True)
 class _At:
     value: float
-
-
-def padded_length(n: int) -> int:
-    """The next of few lengths: at most 12.5 % above n from 32 rows on, a power of two below."""
-    if n <= 32:
-        return 1 << max(2, int(max(n, 1) - 1).bit_length())
-    if n > MAX_KERNEL_ROWS:
-        return -(-n // MAX_KERNEL_ROWS) * MAX_KERNEL_ROWS
-    return bucket(n)
 
 
 @partial(jax.jit, static_argnums=0, compiler_options=runtime.ONE_THREAD)

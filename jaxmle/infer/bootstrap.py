@@ -1,0 +1,186 @@
+"""The bootstrap: what the estimates would be on other data sets like this one (Efron and Tibshirani, 1993)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from ..errors import ModelError, did_you_mean
+from .profile import Optimum
+from .replicates import fit_replicates
+from .reported import Reported
+
+METHODS = ("percentile", "basic", "bca", "studentised", "normal")
+
+FEWEST = 20
+"""Replicates with which an interval can be said at all."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Bootstrap:
+    """Estimates on R resampled data sets; what `Fit.bootstrap` returns.
+
+    Arguments:
+        kind: "pairs" (observations drawn with replacement), "cluster" (whole clusters), "parametric" (responses drawn
+            from the fitted distribution).
+        names: flat names of the k estimated quantities, in order; `estimate` (k,) those of the fit, `std_error` (k,) its
+            standard errors.
+        coef: the estimates of the replicates that have a proved optimum, natural scale, shape (R', k).
+        covariance: their own covariances, shape (R', k, k).
+        reasons: why the others have none, one text each.
+        acceleration: of the BCa intervals, shape (k,), from the units' influence on the estimates.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    estimate: np.ndarray
+    std_error: np.ndarray
+    coef: np.ndarray
+    covariance: np.ndarray
+    reasons: tuple[str, ...]
+    acceleration: np.ndarray
+
+    @property
+    def n_failed(self) -> int:
+        """Replicates without a proved optimum, which are left out."""
+        return len(self.reasons)
+
+    @cached_property
+    def std_errors(self) -> Mapping[str, float]:
+        """The standard deviation of the replicates, by name."""
+        return self._named(self.coef.std(axis=0, ddof=1))
+
+    @cached_property
+    def bias(self) -> Mapping[str, float]:
+        """The mean of the replicates less the estimate, by name."""
+        return self._named(self.coef.mean(axis=0) - self.estimate)
+
+    def confint(
+        self, level: float = 0.95, method: str = "percentile", names: Sequence[str] | None = None
+    ) -> dict[str, tuple[float, float]]:
+        """Confidence intervals by name: (low, high).
+
+        Arguments:
+            level: between 0 and 1.
+            method: "percentile", "basic" (reflected at the estimate), "bca" (bias-corrected and accelerated; Efron, 1987),
+                "studentised" (by each replicate's own standard error), or "normal" (the estimate less its bias, by
+                the bootstrap's standard error).
+            names: of which coefficients; all by default.
+
+        Raises:
+            ModelError: for a level, a method or names that make no sense, and with too few replicates.
+        """
+        if method not in METHODS:
+            raise ModelError(f"There is no bootstrap interval {method!r}.{did_you_mean(method, METHODS)}")
+        if not (isinstance(level, int | float | np.number) and 0 < level < 1):
+            raise ModelError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
+        if len(self.coef) < FEWEST:
+            raise ModelError(f"An interval needs at least {FEWEST} replicates; there are {len(self.coef)}.")
+        asked = self.names if names is None else [names] if isinstance(names, str) else list(names)
+        for name in asked:
+            if name not in self.names:
+                raise ModelError(f"The fit has no coefficient {name!r}.{did_you_mean(name, self.names)}")
+        low, high = self._intervals(level, method)
+        ends = {name: (float(a), float(b)) for name, a, b in zip(self.names, low, high)}
+        return {name: ends[name] for name in asked}
+
+    def _intervals(self, level: float, method: str) -> tuple[np.ndarray, np.ndarray]:
+        tails = np.array([(1 - level) / 2, (1 + level) / 2])
+        if method == "normal":
+            centre, half = 2 * self.estimate - self.coef.mean(axis=0), ndtri(tails[1]) * self.coef.std(axis=0, ddof=1)
+            return centre - half, centre + half
+        if method == "studentised":
+            errors = np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
+            high, low = np.quantile((self.coef - self.estimate) / errors, tails, axis=0)
+            return self.estimate - low * self.std_error, self.estimate - high * self.std_error
+        if method == "bca":
+            return self._accelerated(ndtri(tails))
+        low, high = np.quantile(self.coef, tails, axis=0)
+        return (low, high) if method == "percentile" else (2 * self.estimate - high, 2 * self.estimate - low)
+
+    def _accelerated(self, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        shift = ndtri(np.mean(self.coef < self.estimate, axis=0) + 0.5 * np.mean(self.coef == self.estimate, axis=0))
+        out = np.full((2, len(self.names)), np.nan)
+        for side, end in enumerate(ends):
+            at = ndtr(shift + (shift + end) / (1 - self.acceleration * (shift + end)))
+            for j in np.flatnonzero(np.isfinite(at)):
+                out[side, j] = np.quantile(self.coef[:, j], at[j])
+        return out[0], out[1]
+
+    def _named(self, values: np.ndarray) -> Mapping[str, float]:
+        return MappingProxyType(dict(zip(self.names, map(float, values))))
+
+    def __repr__(self) -> str:
+        failed = f"; {self.n_failed:,} more have no proved optimum" if self.n_failed else ""
+        lines = [f"Bootstrap ({self.kind}): {len(self.coef):,} replicates{failed}"]
+        if len(self.coef) >= FEWEST:
+            low, high = self._intervals(0.95, "percentile")
+            width = max(map(len, self.names))
+            lines.append(f"  {'':{width}}  {'estimate':>10}  {'bias':>10}  {'std error':>10}  95 % percentile interval")
+            for j, name in enumerate(self.names):
+                numbers = (self.estimate[j], self.bias[name], self.std_errors[name])
+                cells = "  ".join(f"{x:10.4g}" for x in numbers)
+                lines.append(f"  {name:{width}}  {cells}  [{low[j]:.4g}, {high[j]:.4g}]")
+        return "\n".join(lines)
+
+
+def bootstrap(
+    optimum: Optimum,
+    source: Any,
+    n: int,
+    key: int,
+    std_errors: np.ndarray,
+    clusters: np.ndarray | None = None,
+    draw: Callable[[int, int], Mapping[str, np.ndarray]] | None = None,
+) -> Bootstrap:
+    """Estimates on `n` resampled data sets.
+
+    Arguments:
+        optimum: of the fit; `source` its data, `std_errors` those of the reported estimates.
+        clusters: codes from zero, one for each unit: whole clusters are drawn.
+        draw: for a parametric bootstrap, (how many, key) → name of a column → drawn responses, (how many, units).
+    """
+    objective, z = optimum.objective, optimum.z
+    weights, rng = objective.weights(), np.random.default_rng(key)
+    if draw is not None:
+        kind, found = "parametric", fit_replicates(objective, source, z, np.tile(weights, (n, 1)), draw(n, key))
+    else:
+        kind = "pairs" if clusters is None else "cluster"
+        found = fit_replicates(objective, source, z, _counts(weights, clusters, n, rng))
+    reported = Reported.at(objective, z)
+    good = np.array(found.reasons == "")
+    return Bootstrap(
+        kind=kind,
+        names=reported.names,
+        estimate=reported.values,
+        std_error=std_errors,
+        coef=found.coef[good],
+        covariance=found.covariance[good],
+        reasons=tuple(found.reasons[~good].tolist()),
+        acceleration=_acceleration(optimum, reported, weights, clusters),
+    )
+
+
+def _counts(weights: np.ndarray, clusters: np.ndarray | None, n: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each unit is drawn, (n, units): frequencies are observations, each drawn by itself."""
+    if clusters is not None:
+        drawn = rng.multinomial(clusters.max() + 1, np.full(clusters.max() + 1, 1 / (clusters.max() + 1)), n)
+        return weights * drawn[:, clusters]
+    return rng.multinomial(round(weights.sum()), weights / weights.sum(), n).astype(np.float64)
+
+
+def _acceleration(optimum: Optimum, reported: Reported, weights: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
+    """A sixth of the skewness of the units' influence on each estimate (Efron, 1987, equation 6.6)."""
+    influence = optimum.objective.scores(optimum.z) @ optimum.inverse @ reported.jacobian.T
+    if clusters is not None:
+        sums = np.zeros((clusters.max() + 1, influence.shape[1]))
+        np.add.at(sums, clusters, influence * weights[:, None])
+        influence, weights = sums, np.ones(len(sums))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (weights @ influence**3) / (6 * (weights @ influence**2) ** 1.5)
