@@ -23,6 +23,9 @@ from .solve.start import search_start
 SAMPLE_PER_PARAMETER = 20
 """The fewest rows of a sample for each parameter, for its optimum to be worth a start."""
 
+WEAK = 10.0
+"""Information in a sample, about that of forty rows of even odds, below which a coefficient's estimate is no start."""
+
 
 def begin(built: Built, start: Mapping[str, Any] | None, method: Any) -> tuple[np.ndarray, Any]:
     """The point where the search begins, and the check of the derivatives there.
@@ -59,13 +62,21 @@ def warm_start(objective: Objective, z: np.ndarray, method: Any) -> tuple[np.nda
     sample = objective.sampled() if isinstance(search, Newton | LBFGS | NewtonCG) else None
     if sample is None or sample.n_units < SAMPLE_PER_PARAMETER * objective.size:
         return z, method, ()
+    newton = type(method) is Newton
+    if newton and not (_information(sample, z) >= WEAK).all():  # rare levels: a sample knows nothing of them
+        return z, method, ()
     end = replace(search, tol=WARM_TOL, max_steps=50).minimise(sample, z)
     if end.stop != DONE or not finite(objective.glimpse().evaluate(end.z, method.needs)):
         return z, method, ()
     share = objective.n_units / sample.n_units
-    if isinstance(method, Newton) and end.hessian is not None:
+    if newton and end.hessian is not None:
         method = replace(method, curvature=share * end.hessian)
     return end.z, method, (f"started from the optimum of {sample.n_units:,} rows drawn at random (1 in {share:.0f})",)
+
+
+def _information(sample: Objective, z: np.ndarray) -> np.ndarray:
+    """What a sample tells of each coefficient, of columns of at most about one; levels as they are."""
+    return np.diag(sample.evaluate(z).matrix) / np.maximum(sample.scale, 1.0) ** 2
 
 
 def movable(objective: Objective, chosen: np.ndarray) -> list[tuple[int, str]]:

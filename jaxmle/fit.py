@@ -67,7 +67,8 @@ def fit(
 
     Arguments:
         model: a `Model`.
-        data: a mapping of arrays (rows first), a structured array, or a pandas, polars or pyarrow table.
+        data: a mapping of arrays (rows first), a structured array, or a pandas, polars or pyarrow table. A large matrix
+            in NumPy's own order is read where it is: leave it as it is for as long as the fit is asked about its data.
         start: name → starting value on the natural scale, for parameters (`"scale"`) or single coefficients
             (`"loc[x]"`); `fit.params` of another fit will do. What is not given is searched for.
         weights: frequencies, as a column name or an array (rows,): a row of weight 3 is three equal rows.

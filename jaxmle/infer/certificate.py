@@ -145,7 +145,7 @@ def certify(
     case = Case(objective, solution, at, model, at_optimum, nearby, lost, context)
     is_optimum = _is_optimum(case)
     source = context.source if solution.stop != INTERRUPTED else None
-    if source is not None and (not is_optimum or _thin(objective, model)):
+    if source is not None and (not is_optimum or _thin(objective, model, at.matrix)):
         case = replace(case, verdict=find_separation(objective, source, z))
     separated = case.verdict is not None and case.verdict.separation is not None
     finding = Finding(PROVED, "", usable=True) if is_optimum and not separated else diagnose(case)
@@ -180,10 +180,13 @@ def _is_optimum(case: Case) -> bool:
     )
 
 
-def _thin(objective: Objective, model: Quadratic) -> bool:
+def _thin(objective: Objective, model: Quadratic, hessian: np.ndarray) -> bool:
     """Whether coefficients may be known by hardly any information, as those are that go to infinity."""
-    size = model.metric / np.maximum(objective.scale, 1.0)  # of columns of at most about one, rare levels as they are
-    return bool(model.curvature.size) and float(model.curvature[0] * size.min() ** 2) < THIN
+    if not model.curvature.size:
+        return False
+    large = np.maximum(objective.scale, 1.0)  # of columns of at most about one, rare levels as they are
+    at_least = float(model.curvature[0] * (model.metric / large).min() ** 2)
+    return at_least < THIN and float(np.linalg.eigvalsh(hessian / np.outer(large, large))[0]) < THIN
 
 
 def _not_finite(objective: Objective, z: np.ndarray, context: Context, at_start: DerivativeCheck | None) -> Certificate:

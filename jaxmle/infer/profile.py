@@ -158,7 +158,7 @@ def _by_newton(o: Optimum, quantity: Quantity, width: float, side: float, near: 
 
 def _factor(hessian: np.ndarray, bend: np.ndarray | None) -> np.ndarray | None:
     """The Cholesky factor of the Hessian less the quantity's own, or where there is none of the Hessian alone."""
-    for matrix in ((hessian,) if bend is None else (hessian - bend, hessian)):
+    for matrix in (hessian,) if bend is None else (hessian - bend, hessian):
         try:
             return np.linalg.cholesky(matrix)
         except np.linalg.LinAlgError:

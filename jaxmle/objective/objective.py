@@ -24,6 +24,9 @@ from .shrinkage import Shrinkage
 MANY_NUMBERS = 5_000_000
 """So many numbers in the designs take a while to read."""
 
+FEW_NUMBERS = 1 << 18
+"""So many numbers in the designs of a glimpse are enough, but for one chunk at least."""
+
 COLUMNS_PER_READ = 24
 """Columns whose products with one column take as long as a gradient's reading of it."""
 
@@ -146,7 +149,8 @@ class Objective:
 
     @cached_property
     def _glimpse(self) -> Objective:
-        parts = tuple(p.some().first(max(1, CHUNK_ROWS // p.rows)) for p in self.parts)
+        rows = min(CHUNK_ROWS, FEW_NUMBERS // max(self.size, 1))
+        parts = tuple(p.some().first(max(1, rows // p.rows)) for p in self.parts)
         return self if all(a.span == b.span for a, b in zip(parts, self.parts)) else replace(self, parts=parts)
 
     def sampled(self) -> Objective | None:

@@ -174,7 +174,7 @@ class Newton(Solver):
         contracted = state.decrement < 0.1 * before.decrement
         close = max(CLOSE, min(POLISHED * np.sqrt(2 * self.tol), NEAR))
         near = state.decrement <= CLOSE or (state.decrement <= close and contracted)
-        if near or (state.polished and contracted) or state.polished >= 4:
+        if near or (state.polished and contracted and state.decrement <= NEAR) or state.polished >= 4:
             return replace(state, stop=DONE)
         return replace(state, polished=state.polished + 1)
 
