@@ -43,7 +43,7 @@ def learn_levels(
     if values.ndim != 1:
         raise DataError(f"{where} has shape {values.shape}; a categorical term has one level in each row.")
     if values.dtype.kind in "biuf":
-        found = np.unique(values).tolist()
+        found = _distinct(values).tolist()
         if values.dtype.kind == "f" and all(v.is_integer() and abs(v) < 2**53 for v in found):
             found = [int(v) for v in found]  # numbers that have or had missing values beside them
     else:
@@ -79,16 +79,43 @@ def learn_levels(
         return tuple(sorted(found, key=lambda v: (type(v).__name__, str(v))))
 
 
+NARROW = 1 << 20
+"""Whole numbers between two so far apart are looked up in a table."""
+
+
+def _offsets(values: np.ndarray, low: int, high: int) -> np.ndarray | None:
+    """How far whole numbers are above `low`, if all are between two that are not far apart."""
+    if values.dtype.kind not in "iu" or high - low >= NARROW or not len(values):
+        return None
+    if int(values.min()) < low or int(values.max()) > high:
+        return None
+    return values.astype(np.int64, copy=False) - low
+
+
+def _distinct(values: np.ndarray) -> np.ndarray:
+    """The distinct values, sorted."""
+    low, high = (int(values.min()), int(values.max())) if values.dtype.kind in "iu" and len(values) else (0, -1)
+    above = _offsets(values, low, high)
+    return np.unique(values) if above is None else np.flatnonzero(np.bincount(above)) + low
+
+
 def codes_of(values: np.ndarray, levels: Sequence[Any], term: str, parameter: str, table: Table) -> np.ndarray:
     """The number of each row's level (n,) int32; raises `DataError` naming rows with levels that are not known."""
     if values.dtype.kind in "biuf" and all(isinstance(v, int | float) for v in levels):
         known = np.array(levels)
-        order = np.argsort(known, kind="stable")
-        at = np.minimum(np.searchsorted(known, values, sorter=order), len(known) - 1)
-        codes = np.where(known[order[at]] == values, order[at], -1).astype(np.int32)
+        whole = known.dtype.kind in "iu" and len(known)
+        above = _offsets(values, int(known.min()), int(known.max())) if whole else None
+        if above is not None:
+            number = np.full(int(known.max()) - int(known.min()) + 1, -1, np.int32)
+            number[known - known.min()] = np.arange(len(known))
+            codes = number[above]
+        else:
+            order = np.argsort(known, kind="stable")
+            at = np.minimum(np.searchsorted(known, values, sorter=order), len(known) - 1)
+            codes = np.where(known[order[at]] == values, order[at], -1).astype(np.int32)
     else:
-        number = {level: i for i, level in enumerate(levels)}
-        codes = np.fromiter((number.get(v, -1) for v in values.tolist()), np.int32, len(values))
+        numbered = {level: i for i, level in enumerate(levels)}
+        codes = np.fromiter((numbered.get(v, -1) for v in values.tolist()), np.int32, len(values))
     rows = np.flatnonzero(codes < 0)
     if len(rows):
         raise DataError(_unseen(values, rows, levels, term, parameter, table))

@@ -5,7 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
+import jaxmle as jm
 from jaxmle.data.design import Design
+from jaxmle.data.levels import codes_of, learn_levels
 from jaxmle.data.tables import Table
 from jaxmle.declare.linear import Linear
 
@@ -79,3 +81,22 @@ def test_column_lists_are_taken_as_they_stand():
     assert got.names == ("Intercept", "x", "X0", "X1")
     assert got.dense == (0, 1, 2, 3)
     assert got.factors == ()
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int64, np.uint64, np.float64])
+@pytest.mark.parametrize("base", [0, 5, 2**40])
+def test_levels_of_whole_numbers_whatever_their_type_and_range(kind, base):
+    if base > np.iinfo(np.int8).max and np.dtype(kind).itemsize == 1:
+        base = 100
+    values = (base + np.random.default_rng(1).integers(0, 9, 200)).astype(kind)
+    levels = learn_levels(values, None, "x", "mean", bare=False)
+    assert levels == tuple(sorted(set(values.tolist())))
+    table = Table.read({"x": values})
+    np.testing.assert_array_equal(codes_of(values, levels, "x", "mean", table), np.searchsorted(levels, values))
+    backwards = levels[::-1]
+    codes = codes_of(values, backwards, "x", "mean", table)
+    np.testing.assert_array_equal(np.array(backwards)[codes], values)
+    with pytest.raises(jm.DataError, match="rows? "):
+        codes_of(values, levels[1:], "x", "mean", table)
+    with pytest.raises(jm.DataError, match="rows? "):
+        codes_of(values, (levels[0], *levels[2:]), "x", "mean", table)
