@@ -56,6 +56,7 @@ from .declare.tree import Tree
 from .errors import DataError, FitWarning, ModelError
 from .fit import fit
 from .fits import FitMany
+from .infer.tests import likelihood_ratio_test, score_test, wald_test
 from .path import Path, fit_path
 from .result import Fit, load
 from .solve.lbfgs import LBFGS
@@ -147,6 +148,9 @@ __all__ = [
     "von_mises",
     "weibull",
     "wrap",
+    "wald_test",
+    "score_test",
+    "likelihood_ratio_test",
     "zero_inflated",
     "zero_one_inflated",
 ]

@@ -22,12 +22,13 @@ from .infer.certificate import Certificate, certify
 from .infer.estimates import Estimates
 from .infer.reported import entry_names, reported_index
 from .infer.sparse import certify_sparse
+from .inference import Session
 from .objective.build import Built, build
 from .objective.jeffreys import FIRTH
 from .objective.objective import Objective
 from .objective.placement import Placement
 from .report.progress import Reporter
-from .result import Fit, Session
+from .result import Fit
 from .solve.choose import NEWTON_SIZE, resolve
 from .solve.newton import Newton
 from .solve.proximal import ProximalNewton

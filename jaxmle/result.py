@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,53 +13,21 @@ import numpy as np
 
 from .data.tables import Table
 from .declare.model import Model
-from .errors import ModelError, did_you_mean
-from .infer.bootstrap import Bootstrap, bootstrap
+from .errors import ModelError
 from .infer.certificate import Certificate
-from .infer.covariance import observed
-from .infer.estimates import Estimates
 from .infer.goodness import deviance, null_model, pearson, pseudo_r_squared, residuals
-from .infer.intervals import wald_intervals
-from .infer.predict import predict, responses, simulate
-from .infer.profile import Optimum, Profile, Quantity, ends_of, half_width, profile_of
-from .infer.robust import check_kind, covariance_of
+from .infer.predict import predict, simulate
 from .infer.stored import read, write
-from .objective.build import Source
-from .objective.objective import Objective
+from .inference import Inference
 from .objective.rebuild import log_density_of
 from .report.peers import PEERS
 from .report.plots import plot_coefficients, plot_log_likelihood
 from .report.summary import Summary, glance_columns, tidy_columns
 
 
-@dataclass(frozen=True, eq=False)
-class Session:
-    """What a fit keeps for further questions while its data are in memory; it is not saved.
-
-    `table` are the user's data, `used` the rows that were fitted, responses encoded; `refit` fits another model to them.
-    """
-
-    table: Table
-    used: Table
-    objective: Objective
-    source: Source
-    z: np.ndarray
-    hessian: np.ndarray | None
-    sampling_weights: bool
-    refit: Callable[[Model], Fit]
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class Fit:
-    """A fitted model; what `jm.fit` returns. See each attribute's own description.
-
-    `estimates` holds all numbers, `model` what was fitted, `session` the data in their compiled form; after `jm.load`
-    only the first is there.
-    """
-
-    estimates: Estimates
-    session: Session | None = None
-    model: Model | None = None
+class Fit(Inference):
+    """A fitted model; what `jm.fit` returns. See each attribute's own description."""
 
     # --- estimates ---------------------------------------------------------------------------------------------------
 
@@ -72,151 +40,6 @@ class Fit:
     def coef(self) -> Mapping[str, float]:
         """Every estimated quantity by flat name, such as `"rate[age]"`, on the natural scale."""
         return self._named(self.estimates.values)
-
-    @cached_property
-    def _with_covariance(self) -> Estimates:
-        return self.estimates if self.session is None else self._covaried("default", None)
-
-    def _covaried(self, kind: str, cluster: Any) -> Estimates:
-        if self.session is None:
-            what = "A covariance by cluster" if kind == "default" else f"The covariance {kind!r}"
-            raise ModelError(f"{what} needs the data, which a loaded fit does not have; fit again.")
-        s = self.session
-        return covariance_of(
-            self.estimates, s.objective, s.z, s.hessian, kind, self._clusters(cluster), s.sampling_weights
-        )
-
-    @property
-    def std_errors(self) -> Mapping[str, float]:
-        """Standard errors with the keys of `coef`; NaN where one would mean nothing, see `withheld`."""
-        return self._named(self._with_covariance.std_errors)
-
-    @property
-    def withheld(self) -> Mapping[str, str]:
-        """Names of the coefficients without a standard error, each with the reason."""
-        return MappingProxyType(self._with_covariance.withheld)
-
-    def covariance(self, kind: str = "default", cluster: Any = None) -> np.ndarray:
-        """The covariance matrix of the estimates, in the order of `coef`, on the natural scale.
-
-        Arguments:
-            kind: "observed" (inverse Hessian), "opg" (outer product of the scores), "sandwich" = "HC0" (robust to a
-                wrong model; White, 1982), "HC1" (with n/(n − k)). "default" is "observed", or "sandwich" for a fit with
-                `probability_weights`.
-            cluster: column name, or one label per row: contributions are summed within clusters first.
-
-        Raises:
-            ModelError: for an unknown kind.
-        """
-        if kind != "default":
-            check_kind(kind)
-        saved = self.session is None and kind == self.estimates.covariance_kind
-        if (kind == "default" or saved) and cluster is None:
-            return self._with_covariance.covariance.copy()
-        return self._covaried(kind, cluster).covariance
-
-    def confint(
-        self, level: float = 0.95, method: str = "wald", names: Sequence[str] | None = None
-    ) -> dict[str, tuple[float, float]]:
-        """Confidence intervals by name: (low, high).
-
-        Wald intervals are formed on each parameter's own scale (log for positive ones) and mapped back, so that they
-        stay inside its range. Profile intervals end where the log-likelihood, all other parameters following, is χ²/2
-        below its maximum: better for few data, and one-sided where there is no such end.
-
-        Arguments:
-            level: between 0 and 1.
-            method: "wald" or "profile".
-            names: of which coefficients; all by default.
-
-        Raises:
-            ModelError: for a level, a method or names that make no sense, and where there is no profile likelihood.
-        """
-        if method not in ("wald", "profile"):
-            raise ModelError(f"confint has method='wald' and method='profile'; got {method!r}.")
-        low, high = wald_intervals(self._with_covariance, level)
-        asked = self.estimates.names if names is None else [names] if isinstance(names, str) else list(names)
-        for name in asked:
-            if name not in self.estimates.names:
-                raise ModelError(f"The fit has no coefficient {name!r}.{did_you_mean(name, self.estimates.names)}")
-        if method == "wald":
-            wald = {name: (float(a), float(b)) for name, a, b in zip(self.estimates.names, low, high)}
-            return {name: wald[name] for name in asked}
-        optimum = self._optimum("A profile interval")
-        of = lambda name: ends_of(optimum, Quantity.named(optimum.objective, name), half_width(level))
-        return {name: of(name) if name not in self.withheld else (np.nan, np.nan) for name in asked}
-
-    def profile(self, what: str | Callable[[Mapping[str, Any]], Any], level: float = 0.95) -> Profile:
-        """The profile log-likelihood of a coefficient or of any function of the parameters, and its interval.
-
-        Arguments:
-            what: a name of `coef`, or a differentiable function of the parameters on their natural scale (a `Linear` by
-                its coefficients), written with `jax.numpy`, that returns one number: a ratio, a prediction, an effect.
-            level: of the interval.
-
-        Raises:
-            ModelError: for an unknown name, and where there is no profile likelihood.
-        """
-        optimum = self._optimum("A profile")
-        if not callable(what):
-            if what not in self.estimates.names:
-                raise ModelError(f"The fit has no coefficient {what!r}.{did_you_mean(str(what), self.estimates.names)}")
-            return profile_of(optimum, Quantity.named(optimum.objective, what), what, level)
-        name = getattr(what, "__name__", type(what).__name__)
-        return profile_of(optimum, Quantity.of(optimum.objective, what), name, level)
-
-    def bootstrap(self, n: int = 1000, kind: str = "pairs", cluster: Any = None, key: int = 0) -> Bootstrap:
-        """The estimates on resampled data sets, and what follows from them; all data sets are fitted as one batch.
-
-        Arguments:
-            n: how many data sets.
-            kind: "pairs" draws observations with replacement, "parametric" responses from the fitted distribution.
-            cluster: a column name, or one label per row: whole clusters are drawn.
-            key: seed.
-
-        Returns:
-            A `Bootstrap`, with standard errors, bias, and intervals of five kinds.
-
-        Raises:
-            ModelError: for arguments that make no sense, and for a fit that has no proved optimum or no data.
-        """
-        if kind not in ("pairs", "parametric"):
-            raise ModelError(f"kind must be 'pairs' or 'parametric'; got {kind!r}.")
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise ModelError(f"n must be a whole number of at least 1; got {n!r}.")
-        if kind == "parametric" and cluster is not None:
-            raise ModelError("cluster= goes with kind='pairs': a parametric bootstrap draws each response by itself.")
-        optimum = self._optimum("A bootstrap")
-        if optimum.objective.program.unit == "all":
-            raise ModelError("A bootstrap needs units that are drawn by themselves, not yet unit='all'.")
-        assert self.session is not None
-        errors = self._with_covariance.std_errors
-        if kind == "parametric":
-            model, used = self._known_model("A parametric bootstrap"), self.session.used
-            draw = lambda n, key: responses(model, self.estimates, used, n, key)
-            return bootstrap(optimum, self.session.source, n, key, errors, draw=draw)
-        return bootstrap(optimum, self.session.source, n, key, errors, self._clusters(cluster))
-
-    def _optimum(self, what: str) -> Optimum:
-        """The objective and its least point, for inference that goes back to it."""
-        s = self.session
-        if s is None:
-            raise ModelError(f"{what} needs the data, which a loaded fit does not have; fit again.")
-        if s.sampling_weights:
-            raise ModelError(f"{what} needs a likelihood, which sampling weights do not make; use method='wald'.")
-        if not self.converged or s.hessian is None:
-            raise ModelError(f"{what} needs a proved optimum. {self.certificate.reason}")
-        return Optimum(s.objective, s.z, s.objective.value(s.z), observed(s.hessian))
-
-    @property
-    def z_values(self) -> Mapping[str, float]:
-        """Estimate over standard error, for quantities that may be zero; NaN for others."""
-        return self._named(self._with_covariance.z())
-
-    @property
-    def p_values(self) -> Mapping[str, float]:
-        """Two-sided p-values of each `z_values` entry."""
-        return self._named(self._with_covariance.p_values())
 
     # --- fit ----------------------------------------------------------------------------------------------------------
 
@@ -404,9 +227,6 @@ class Fit:
 
     # --- manners ------------------------------------------------------------------------------------------------------
 
-    def _named(self, values: np.ndarray) -> Mapping[str, float]:
-        return MappingProxyType(dict(zip(self.estimates.names, map(float, values))))
-
     def _frame(self, columns: dict[str, list]) -> Any:
         if self.session is None:
             return {name: np.asarray(values) for name, values in columns.items()}
@@ -428,12 +248,6 @@ class Fit:
     def _row_weights(self) -> np.ndarray:
         assert self.session is not None
         return self.session.objective.weights()
-
-    def _clusters(self, cluster: Any) -> np.ndarray | None:
-        if cluster is None:
-            return None
-        assert self.session is not None
-        return self.session.source.unit_labels(cluster, self.session.table)
 
     def __repr__(self) -> str:
         return str(self.summary())

@@ -16,6 +16,7 @@ DOOR = {
     "__init__",
     "__main__",
     "fit",
+    "inference",
     "result",
     "cli",
     "commands",

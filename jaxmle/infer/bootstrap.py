@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from ..errors import ModelError, did_you_mean
+from .predict import responses
 from .profile import Optimum
 from .replicates import fit_replicates
 from .reported import Reported
@@ -128,6 +129,25 @@ class Bootstrap:
                 cells = "  ".join(f"{x:10.4g}" for x in numbers)
                 lines.append(f"  {name:{width}}  {cells}  [{low[j]:.4g}, {high[j]:.4g}]")
         return "\n".join(lines)
+
+
+def resampled(
+    fit: Any, optimum: Optimum, std_errors: np.ndarray, n: int, kind: str, clusters: np.ndarray | None, key: int
+) -> Bootstrap:
+    """`Fit.bootstrap`."""
+    if kind not in ("pairs", "parametric"):
+        raise ModelError(f"kind must be 'pairs' or 'parametric'; got {kind!r}.")
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise ModelError(f"n must be a whole number of at least 1; got {n!r}.")
+    if kind == "parametric" and clusters is not None:
+        raise ModelError("cluster= goes with kind='pairs': a parametric bootstrap draws each response by itself.")
+    if optimum.objective.program.unit == "all":
+        raise ModelError("A bootstrap needs units that are drawn by themselves, not yet unit='all'.")
+    session, model = fit.session, fit.model
+    draw = None
+    if kind == "parametric":
+        draw = lambda n, key: responses(model, fit.estimates, session.used, n, key)
+    return bootstrap(optimum, session.source, n, key, std_errors, clusters, draw)
 
 
 def bootstrap(

@@ -8,7 +8,7 @@ arrive, the profile is followed outwards, each point a fit of the other paramete
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,12 @@ import numpy as np
 from scipy.special import ndtri
 
 from .. import runtime
+from ..errors import ModelError, did_you_mean
 from ..objective.layout import naturalise
 from ..objective.objective import Objective
 from ..solve.newton import Newton
 from ..solve.solver import DONE, finite
+from .covariance import observed
 
 ARRIVED = 1e-4
 """A step, in standard errors, after which an end is known to far more digits than a step has."""
@@ -115,12 +117,12 @@ def end(optimum: Optimum, quantity: Quantity, width: float, side: float) -> np.n
     `side` is 1 for the end where the quantity is larger, -1 for the other.
     """
     found = _by_newton(optimum, quantity, width, side, optimum.z)
-    if found is None and quantity.entry is None:
+    if found is not None:
+        return found
+    if quantity.entry is None:
         return _by_stages(optimum, quantity, width, side)
-    if found is None:
-        rising = float(quantity.at(optimum.z)[1][quantity.entry])
-        found = _by_following(optimum, quantity.entry, width, side * rising)
-    return found
+    rising = float(quantity.at(optimum.z)[1][quantity.entry])
+    return _by_following(optimum, quantity.entry, width, side * rising)
 
 
 def _by_newton(o: Optimum, quantity: Quantity, width: float, side: float, near: np.ndarray) -> np.ndarray | None:
@@ -276,3 +278,37 @@ def profile_of(o: Optimum, quantity: Quantity, name: str, level: float) -> Profi
     values = np.array(sorted(points))
     heights = np.array([points[v] for v in values.tolist()])
     return Profile(name, estimate, values, heights, ends_of(o, quantity, half_width(level)), level)
+
+
+def optimum_of(fit: Any, what: str) -> Optimum:
+    """The objective and its least point, for inference that goes back to it; `what` asks, for messages.
+
+    Raises:
+        ModelError: for a fit without data, without a likelihood, or without a proved optimum.
+    """
+    s = fit.session
+    if s is None:
+        raise ModelError(f"{what} needs the data, which a loaded fit does not have; fit again.")
+    if s.sampling_weights:
+        raise ModelError(f"{what} needs a likelihood, which sampling weights do not make; use method='wald'.")
+    if not fit.converged or s.hessian is None:
+        raise ModelError(f"{what} needs a proved optimum. {fit.certificate.reason}")
+    return Optimum(s.objective, s.z, s.objective.value(s.z), observed(s.hessian))
+
+
+def profile_ends(fit: Any, names: Sequence[str], level: float) -> dict[str, tuple[float, float]]:
+    """Profile intervals of coefficients; NaN for those that have no standard error."""
+    optimum = optimum_of(fit, "A profile interval")
+    of = lambda name: ends_of(optimum, Quantity.named(optimum.objective, name), half_width(level))
+    return {name: of(name) if name not in fit.withheld else (np.nan, np.nan) for name in names}
+
+
+def profile_of_fit(fit: Any, what: str | Callable[[Mapping[str, Any]], Any], level: float) -> Profile:
+    """`Fit.profile`."""
+    optimum = optimum_of(fit, "A profile")
+    if callable(what):
+        name = getattr(what, "__name__", type(what).__name__)
+        return profile_of(optimum, Quantity.of(optimum.objective, what), name, level)
+    if what not in fit.estimates.names:
+        raise ModelError(f"The fit has no coefficient {what!r}.{did_you_mean(str(what), fit.estimates.names)}")
+    return profile_of(optimum, Quantity.named(optimum.objective, what), what, level)

@@ -96,7 +96,7 @@ def test_levels_of_whole_numbers_whatever_their_type_and_range(kind, base):
     backwards = levels[::-1]
     codes = codes_of(values, backwards, "x", "mean", table)
     np.testing.assert_array_equal(np.array(backwards)[codes], values)
-    with pytest.raises(jm.DataError, match="rows? "):
+    with pytest.raises(jm.DataError, match=r"rows? "):
         codes_of(values, levels[1:], "x", "mean", table)
-    with pytest.raises(jm.DataError, match="rows? "):
+    with pytest.raises(jm.DataError, match=r"rows? "):
         codes_of(values, (levels[0], *levels[2:]), "x", "mean", table)

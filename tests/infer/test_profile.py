@@ -57,6 +57,7 @@ def test_the_numbers_of_r():
 
 def test_a_profile_compiles_nothing():
     fit = jm.fit(jm.bernoulli("y ~ sex + ldose"), budworm(), weights="w")
+    assert fit.std_errors  # which have a program of their own
     with runtime.Compilation() as compilation:
         fit.confint(method="profile")
         fit.profile("prob[ldose]")

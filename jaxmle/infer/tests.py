@@ -1,0 +1,148 @@
+"""Tests of hypotheses: Wald's, the likelihood ratio's and Rao's score test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.special import chdtrc
+
+from ..errors import ModelError
+from .hypotheses import linear_hypotheses
+from .transform import transformed
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test's `statistic`, its degrees of freedom `df` and its `p_value`; `name` says which, `hypothesis` of what."""
+
+    __test__ = False
+
+    name: str
+    statistic: float
+    df: int
+    p_value: float
+    hypothesis: str = ""
+
+    def __repr__(self) -> str:
+        p = f"p = {self.p_value:.3g}"
+        words = f" of {self.hypothesis}" if self.hypothesis else ""
+        return f"{self.name[0].upper()}{self.name[1:]}{words}: {self.statistic:.4g} on {self.df} df, {p}"
+
+
+def wald_test(
+    fit: Any,
+    hypothesis: str | Sequence[str] | Callable[[Mapping[str, Any]], Any],
+    kind: str = "default",
+    cluster: Any = None,
+) -> Test:
+    """Wald's test: how many standard errors the estimates are from where the hypothesis has them.
+
+    Arguments:
+        fit: a `Fit`.
+        hypothesis: equations in coefficients, `"age = income, C(site)[B] = 0"`, or a differentiable function of the
+            parameters on their natural scale that is zero under the hypothesis, a number or an array.
+        kind, cluster: of the covariance, as in `fit.covariance`.
+
+    Returns:
+        A `Test`; the statistic is χ² with as many degrees of freedom as there are equations.
+
+    Raises:
+        ModelError: for a hypothesis that cannot be read, and for coefficients without a standard error.
+    """
+    if callable(hypothesis):
+        gap, covariance = transformed(fit, hypothesis, kind, cluster)
+        words = getattr(hypothesis, "__name__", "a function") + " = 0"
+    else:
+        names, values = tuple(fit.coef), np.array(list(fit.coef.values()))
+        matrix, target = linear_hypotheses(hypothesis, names)
+        full = fit.covariance(kind, cluster)
+        used = np.asarray((matrix != 0).any(axis=0))
+        lost = [n for n, u, v in zip(names, used, np.diag(full)) if u and np.isnan(v)]
+        if lost:
+            raise ModelError(
+                f"{', '.join(lost)} has no standard error: {fit.withheld.get(lost[0], 'see fit.withheld')}"
+            )
+        full = np.where(used[:, None] & used, full, 0.0)
+        gap, covariance = matrix @ values - target, matrix @ full @ matrix.T
+        words = hypothesis if isinstance(hypothesis, str) else ", ".join(hypothesis)
+    rank = np.linalg.matrix_rank(covariance, hermitian=True) if np.isfinite(covariance).all() else 0
+    if rank < len(gap):
+        raise ModelError(f"The {len(gap)} parts of the hypothesis are not all known by themselves: rank {rank}.")
+    statistic = float(gap @ np.linalg.solve(covariance, gap))
+    return Test("Wald test", statistic, len(gap), float(chdtrc(len(gap), statistic)), words)
+
+
+def likelihood_ratio_test(small: Any, large: Any, boundary: int = 0) -> Test:
+    """The likelihood-ratio test of a model against a larger one that contains it, fitted to the same data.
+
+    Arguments:
+        small, large: two `Fit`s.
+        boundary: how many of the restrictions hold a parameter at the end of its range (a variance at zero): 0 or 1. With
+            one the statistic is, under the hypothesis, χ² with one degree of freedom less half of the time (Self and
+            Liang, 1987, Journal of the American Statistical Association 82, 605-610).
+
+    Raises:
+        ModelError: for fits that cannot be compared.
+    """
+    for fit in (small, large):
+        if not fit.converged:
+            raise ModelError(f"The {fit.estimates.title} has no proved optimum, so no likelihood to compare.")
+        if fit.estimates.subtitle:
+            raise ModelError(f"A {fit.estimates.subtitle} estimate has no likelihood-ratio test.")
+        if fit.session is not None and fit.session.sampling_weights:
+            raise ModelError("Sampling weights make no likelihood: use wald_test.")
+    if small.n_obs != large.n_obs:
+        raise ModelError(f"The fits are of {small.n_obs:g} and {large.n_obs:g} observations; they need the same data.")
+    df = large.df - small.df
+    if df <= 0:
+        raise ModelError(
+            f"The first model has {small.df} free parameters, the second {large.df}: name the smaller first."
+        )
+    if boundary not in (0, 1) or boundary > df:
+        raise ModelError(f"boundary must be 0 or 1, the number of restrictions at an end of a range; got {boundary!r}.")
+    statistic = 2 * (large.log_likelihood - small.log_likelihood)
+    if statistic < -1e-6 * max(1.0, abs(large.log_likelihood)):
+        raise ModelError(
+            f"The larger model has the lower log-likelihood, by {-statistic / 2:.4g}: it does not contain the other."
+        )
+    statistic = max(statistic, 0.0)
+    p_value = float(chdtrc(df, statistic))
+    if boundary:
+        p_value = 0.5 * p_value + 0.5 * (float(chdtrc(df - 1, statistic)) if df > 1 else float(statistic == 0.0))
+    return Test("likelihood-ratio test", statistic, df, p_value, f"{small.df} against {large.df} parameters")
+
+
+def score_test(fit: Any, kind: str = "observed") -> Test:
+    """Rao's score test of the coefficients that a fit holds fixed: how steep the likelihood is there.
+
+    It takes the restricted fit alone, `jm.fit(model, data, fixed={"rate[age]": 0.0})`; nothing else is fitted.
+
+    Arguments:
+        fit: a `Fit` with coefficients that were held by `fixed=`.
+        kind: the information: "observed", or "opg" (the outer product of the scores).
+
+    Raises:
+        ModelError: for a fit that holds nothing, or has no proved optimum or no data.
+    """
+    if kind not in ("observed", "opg"):
+        raise ModelError(f"kind must be 'observed' or 'opg'; got {kind!r}.")
+    session = fit.session
+    if session is None:
+        raise ModelError("A score test needs the data, which a loaded fit does not have; fit again.")
+    if not fit.converged:
+        raise ModelError("A score test needs a proved optimum of what is free.")
+    objective = session.objective
+    held = np.setdiff1d(np.arange(objective.layout.size), objective.free)
+    if not len(held):
+        raise ModelError("The fit holds no coefficient: give the hypothesis by fixed=, as in fixed={'rate[age]': 0.0}.")
+    order = np.concatenate([objective.free, held])
+    whole = replace(objective, free=order, scale=np.concatenate([objective.scale, np.ones(len(held))]))
+    z = np.concatenate([session.z, objective.base[held]])
+    e = whole.evaluate(z, "hessian" if kind == "observed" else "opg")
+    statistic = float(e.gradient @ np.linalg.solve(e.matrix, e.gradient))
+    if not statistic >= 0:
+        raise ModelError("The information at the hypothesis is not positive definite: use kind='opg', or another test.")
+    return Test("score test", statistic, len(held), float(chdtrc(len(held), statistic)), ", ".join(fit.estimates.fixed))

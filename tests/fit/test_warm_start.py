@@ -1,0 +1,93 @@
+"""Fits of many rows: where they begin, and what a loose tolerance leaves."""
+
+import importlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import jaxmle as jm
+from jaxmle.infer import certificate
+
+N = 20_000
+
+
+def logistic(seed: int = 1) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    x, z = rng.normal(size=(2, N))
+    y = rng.uniform(size=N) < 1 / (1 + np.exp(-0.3 - x + 0.5 * z))
+    return {"x": x, "z": z, "y": y.astype(float)}
+
+
+def with_rare_levels() -> dict[str, np.ndarray]:
+    """Eighty sites, most of them of few rows; none without both outcomes."""
+    data = logistic()
+    site = np.zeros(N, int)
+    site[: 79 * 8] = np.repeat(np.arange(1, 80), 8)
+    site = np.random.default_rng(0).permutation(site)
+    for s in range(1, 80):
+        rows = np.flatnonzero(site == s)
+        data["y"][rows[:2]] = 0.0, 1.0
+    return data | {"site": site}
+
+
+def test_many_rows_begin_at_the_optimum_of_a_sample():
+    fit = jm.fit(jm.bernoulli("y ~ x + z"), logistic())
+    assert any("drawn at random" in note for note in fit.estimates.notes)
+    assert fit.converged
+    assert fit.n_steps <= 4
+
+
+def test_a_sample_that_knows_nothing_of_rare_levels_is_no_start(monkeypatch):
+    def never(*args):
+        raise AssertionError("a linear program, though every coefficient is known")
+
+    monkeypatch.setattr(certificate, "find_separation", never)
+    fit = jm.fit(jm.bernoulli("y ~ x + z + C(site)"), with_rare_levels())
+    assert fit.converged
+    assert fit.n_steps <= 8
+    assert not any("drawn at random" in note for note in fit.estimates.notes)
+
+
+@pytest.mark.parametrize("tol", [10.0, 1.0, 1e-2])
+@pytest.mark.parametrize("data", [logistic, with_rare_levels])
+def test_a_loose_tolerance_is_enough_for_a_proof(tol, data):
+    formula = "y ~ x + z + C(site)" if data is with_rare_levels else "y ~ x + z"
+    fit = jm.fit(jm.bernoulli(formula), data(), tol=tol)
+    assert fit.converged
+    assert fit.certificate.distance <= 1e-3
+    tight = jm.fit(jm.bernoulli(formula), data())
+    gap = np.array(list(fit.coef.values())) - np.array(list(tight.coef.values()))
+    assert np.abs(gap / np.array(list(tight.std_errors.values()))).max() <= 2e-3
+
+
+class NearlyThere:
+    """A solver that says it is done two hundredths of a standard error from the optimum."""
+
+    def minimise(self, objective, z, watch=None):
+        end = jm.Newton().minimise(objective, z, watch)
+        at = end.z + 0.02 / np.sqrt(np.diag(end.hessian)) / np.sqrt(len(end.z))
+        return replace(end, z=at, value=objective.value(at), gradient=None, hessian=None)
+
+
+def test_an_early_end_is_said_without_a_long_search(monkeypatch):
+    def never(*args):
+        raise AssertionError("looked for a maximum at infinity")
+
+    diagnosis = importlib.import_module("jaxmle.infer.diagnosis")
+    monkeypatch.setattr(diagnosis, "recession", never)
+    with pytest.warns(jm.FitWarning, match="makes no claim of an optimum"):
+        fit = jm.fit(jm.bernoulli("y ~ x + z"), logistic(), solver=NearlyThere())
+    assert fit.certificate.status == "unfinished"
+    assert 1e-3 < fit.certificate.distance < 0.1
+
+
+def test_several_hundred_parameters_are_proved():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(3_000, 420))
+    y = rng.poisson(np.exp(0.2 + 0.02 * x.sum(axis=1))).astype(float)
+    fit = jm.fit(jm.poisson("y", rate=jm.Linear([1, "x"])), {"x": x, "y": y})
+    assert fit.converged
+    assert "used at the end only" in fit.solver
+    mean = np.exp(np.column_stack([np.ones(3_000), x]) @ np.array(list(fit.coef.values())))
+    np.testing.assert_allclose(np.column_stack([np.ones(3_000), x]).T @ (y - mean), 0.0, atol=1e-4)
