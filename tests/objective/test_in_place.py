@@ -93,8 +93,12 @@ MODELS = {
 }
 
 
+QUICK = [("two with one matrix", None), ("beside levels", False), ("found", None)]
+LONGER = [("one predictor", None), ("beside levels", None), ("two outputs", None), ("two outputs", False)]
+
+
 @pytest.mark.parametrize(
-    ("name", "structured"), [*((name, None) for name in MODELS), ("beside levels", False), ("two outputs", False)]
+    ("name", "structured"), [*QUICK, *(pytest.param(*case, marks=pytest.mark.slow) for case in LONGER)]
 )
 def test_the_same_numbers_as_from_a_copy(name: str, structured: bool | None, monkeypatch):
     weights = np.random.default_rng(2).integers(1, 4, N).astype(float)
