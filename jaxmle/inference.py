@@ -12,10 +12,10 @@ import numpy as np
 
 from .data.tables import Table
 from .declare.model import Model
-from .errors import ModelError, did_you_mean
+from .errors import ModelError
 from .infer.bootstrap import Bootstrap, resampled
 from .infer.estimates import Estimates
-from .infer.intervals import wald_intervals
+from .infer.intervals import chosen, wald_intervals
 from .infer.profile import Profile, optimum_of, profile_ends, profile_of_fit
 from .infer.robust import check_kind, covariance_of
 from .infer.transform import Transformed, transform
@@ -104,7 +104,7 @@ class Inference:
         Raises:
             ModelError: for an unknown kind, and for a loaded fit.
         """
-        if (kind, cluster is None) == ("default", True):
+        if kind == "default" and cluster is None:
             return self
         if kind != "default":
             check_kind(kind)
@@ -131,13 +131,10 @@ class Inference:
         """
         if method not in ("wald", "profile"):
             raise ModelError(f"confint has method='wald' and method='profile'; got {method!r}.")
-        low, high = wald_intervals(self._with_covariance, level)
-        asked = self.estimates.names if names is None else [names] if isinstance(names, str) else list(names)
-        for name in asked:
-            if name not in self.estimates.names:
-                raise ModelError(f"The fit has no coefficient {name!r}.{did_you_mean(name, self.estimates.names)}")
+        asked = chosen(names, self.estimates.names)
         if method == "profile":
             return profile_ends(self, asked, level)
+        low, high = wald_intervals(self._with_covariance, level)
         wald = {name: (float(a), float(b)) for name, a, b in zip(self.estimates.names, low, high)}
         return {name: wald[name] for name in asked}
 

@@ -111,11 +111,11 @@ class Order:
     rows: int
 
     @staticmethod
-    def of(n: int, head: int, count: int, rows: int, drawn: bool) -> Order:
-        """The order of n units that fill `count` chunks, with a sample where it is to be `drawn`."""
+    def of(n: int, head: int, total: int, count: int, rows: int, drawn: bool) -> Order:
+        """The order of n units that fill `count` of `total` chunks, or of more with a sample where it is to be `drawn`."""
         size = rows * -(-count // SAMPLE_SHARE) if drawn and count >= SAMPLE_FROM else 0
         sample = np.random.default_rng(0).choice(n, size, replace=False)
-        return Order(sample, head, bucket(size // rows + count), rows)
+        return Order(sample, head, max(total, bucket(size // rows + count)), rows)
 
     def units(self, n: int) -> np.ndarray:
         return np.roll(np.arange(n), -self.head)
@@ -171,8 +171,7 @@ def row_chunks(
     numbers = sum(math.prod(x.shape[1:]) for d in designs for name, x in d.items() if name != "codes")
     total, count, rows = chunk_shape(n, rows, n_devices, numbers)
     head = HEAD if any("in_place" in d for d in designs) else 0
-    order = Order.of(n, head, count, rows, drawn and n_devices == 1)
-    order = replace(order, chunks=max(total, order.chunks))
+    order = Order.of(n, head, total, count, rows, drawn and n_devices == 1)
 
     def cut(arrays: Arrays) -> dict[str, Any]:
         return {
@@ -247,8 +246,8 @@ def group_chunks(
     """
     lengths = np.array([len(m) for m in groups.members])
     padded = 1 << np.ceil(np.log2(np.maximum(lengths, 2))).astype(int)
-    out = []
-    for length in np.unique(padded):
+    sizes, out = np.unique(padded), []
+    for length in sizes:
         units = np.flatnonzero(padded == length)
         where = np.stack([_pad(groups.members[u], length) for u in units])
         chunks = row_chunks(
@@ -259,7 +258,7 @@ def group_chunks(
             _groups_of(int(length), len(units), rows),
             n_devices,
             np.arange(length)[None, :] < lengths[units][:, None],
-            drawn=len(np.unique(padded)) == 1,
+            drawn=len(sizes) == 1,
         )
         out.append(replace(chunks, units=units[chunks.units], sample=units[chunks.sample]))
     return out

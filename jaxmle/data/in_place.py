@@ -61,28 +61,31 @@ class InPlace:
         _, rows, p = self.copied.shape
         return (self.flat.shape[0] - HEAD * p) // (rows * p)
 
+    def _where(self, i: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """For chunks `i`: the number among those in the matrix' own memory, whether they are, and else among the copied."""
+        j = jnp.asarray(i, self.offset.dtype) - self.first
+        is_shared = (j >= 0) & (j < self.n_shared)
+        return j, is_shared, jnp.where(is_shared, 0, jnp.where(j < 0, i, i - self.n_shared))
+
     def chunk(self, i: jax.Array) -> jax.Array:
         """Chunk `i`, (rows, p)."""
         _, rows, p = self.copied.shape
-        j = jnp.asarray(i, self.offset.dtype) - self.first
+        j, is_shared, at = self._where(i)
 
         def shared() -> jax.Array:
             return jax.lax.dynamic_slice(self.flat, (self.offset + j * (rows * p),), (rows * p,)).reshape(rows, p)
 
         def copied() -> jax.Array:
-            at = jnp.where(j < 0, j + self.first, j + self.first - self.n_shared)
             return jax.lax.dynamic_index_in_dim(self.copied, at, keepdims=False)
 
-        return jax.lax.cond((j >= 0) & (j < self.n_shared), shared, copied) if self.n_shared else copied()
+        return jax.lax.cond(is_shared, shared, copied) if self.n_shared else copied()
 
     def rows(self, chunk: jax.Array, row: jax.Array) -> jax.Array:
         """The rows at positions (`chunk`, `row`), (m, p)."""
         _, rows, p = self.copied.shape
-        j = jnp.asarray(chunk, self.offset.dtype) - self.first
-        is_shared = (j >= 0) & (j < self.n_shared)
+        j, is_shared, at = self._where(chunk)
         begin = self.offset + (jnp.where(is_shared, j, 0) * rows + row) * p
         shared = self.flat[begin[:, None] + jnp.arange(p)]
-        at = jnp.where(is_shared, 0, jnp.where(j < 0, j + self.first, j + self.first - self.n_shared))
         return jnp.where(is_shared[:, None], shared, self.copied[at, row])
 
     def rearranged(self, chunk: np.ndarray, row: np.ndarray) -> InPlace:

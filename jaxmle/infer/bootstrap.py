@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from ..errors import ModelError, did_you_mean
+from .intervals import chosen, half_width
 from .predict import responses
 from .profile import Optimum
 from .replicates import fit_replicates
@@ -79,29 +80,24 @@ class Bootstrap:
         """
         if method not in METHODS:
             raise ModelError(f"There is no bootstrap interval {method!r}.{did_you_mean(method, METHODS)}")
-        if not (isinstance(level, int | float | np.number) and 0 < level < 1):
-            raise ModelError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
         if len(self.coef) < FEWEST:
             raise ModelError(f"An interval needs at least {FEWEST} replicates; there are {len(self.coef)}.")
-        asked = self.names if names is None else [names] if isinstance(names, str) else list(names)
-        for name in asked:
-            if name not in self.names:
-                raise ModelError(f"The fit has no coefficient {name!r}.{did_you_mean(name, self.names)}")
+        asked = chosen(names, self.names)
         low, high = self._intervals(level, method)
         ends = {name: (float(a), float(b)) for name, a, b in zip(self.names, low, high)}
         return {name: ends[name] for name in asked}
 
     def _intervals(self, level: float, method: str) -> tuple[np.ndarray, np.ndarray]:
-        tails = np.array([(1 - level) / 2, (1 + level) / 2])
+        width, tails = half_width(level), np.array([(1 - level) / 2, (1 + level) / 2])
         if method == "normal":
-            centre, half = 2 * self.estimate - self.coef.mean(axis=0), ndtri(tails[1]) * self.coef.std(axis=0, ddof=1)
+            centre, half = 2 * self.estimate - self.coef.mean(axis=0), width * self.coef.std(axis=0, ddof=1)
             return centre - half, centre + half
         if method == "studentised":
             errors = np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
             high, low = np.quantile((self.coef - self.estimate) / errors, tails, axis=0)
             return self.estimate - low * self.std_error, self.estimate - high * self.std_error
         if method == "bca":
-            return self._accelerated(ndtri(tails))
+            return self._accelerated(np.array([-width, width]))
         low, high = np.quantile(self.coef, tails, axis=0)
         return (low, high) if method == "percentile" else (2 * self.estimate - high, 2 * self.estimate - low)
 

@@ -21,7 +21,8 @@ def linear_hypotheses(texts: str | Sequence[str], names: Sequence[str]) -> tuple
         ModelError: for what cannot be read, names that are not known, and equations that contradict or repeat others.
     """
     words = _known(names)
-    equations = [e for text in ([texts] if isinstance(texts, str) else texts) for e in _split(text)]
+    parts = [e for text in ([texts] if isinstance(texts, str) else texts) for e in _split(text, ",")]
+    equations = [e for e in parts if e.strip()]
     if not equations:
         raise ModelError("A hypothesis is an equation in coefficients, such as 'age = 0'; got nothing.")
     rows, values = [], []
@@ -52,26 +53,20 @@ def _known(names: Sequence[str]) -> dict[str, int]:
     return dict(sorted(words.items(), key=lambda item: -len(item[0])))
 
 
-def _split(text: str) -> list[str]:
-    """The parts between commas that are not within brackets."""
+def _split(text: str, mark: str) -> list[str]:
+    """The parts between marks that are not within brackets."""
     parts, depth = [""], 0
     for c in text:
         depth += (c in "([{") - (c in ")]}")
-        if c == "," and depth == 0:
+        if c == mark and depth == 0:
             parts.append("")
         else:
             parts[-1] += c
-    return [part for part in parts if part.strip()]
+    return parts
 
 
 def _sides(equation: str) -> list[str]:
-    sides, depth = [""], 0
-    for c in equation:
-        depth += (c in "([{") - (c in ")]}")
-        if c == "=" and depth == 0:
-            sides.append("")
-        else:
-            sides[-1] += c
+    sides = _split(equation, "=")
     if len(sides) > 2 or not all(side.strip() for side in sides):
         raise ModelError(f"The hypothesis {equation.strip()!r} is no equation: write one such as 'age = 2*income'.")
     return sides

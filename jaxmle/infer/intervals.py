@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import jax
@@ -11,8 +12,32 @@ from scipy.special import ndtri
 
 from .. import runtime
 from ..declare.links import Link
-from ..errors import ModelError
+from ..errors import ModelError, did_you_mean
 from .estimates import Estimates
+
+
+def half_width(level: float) -> float:
+    """How many standard errors a Wald interval of this level reaches to either side: √χ².
+
+    Raises:
+        ModelError: if `level` is not between 0 and 1.
+    """
+    if not (isinstance(level, (int, float, np.number)) and 0 < level < 1):
+        raise ModelError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
+    return float(ndtri(0.5 + level / 2))
+
+
+def chosen(names: str | Sequence[str] | None, known: Sequence[str]) -> list[str]:
+    """The coefficients that are asked for by name, all that are known by default.
+
+    Raises:
+        ModelError: for a name that is not known.
+    """
+    asked = list(known) if names is None else [names] if isinstance(names, str) else list(names)
+    for name in asked:
+        if name not in known:
+            raise ModelError(f"The fit has no coefficient {name!r}.{did_you_mean(str(name), known)}")
+    return asked
 
 
 def wald_intervals(estimates: Estimates, level: float) -> tuple[np.ndarray, np.ndarray]:
@@ -21,9 +46,7 @@ def wald_intervals(estimates: Estimates, level: float) -> tuple[np.ndarray, np.n
     Raises:
         ModelError: if `level` is not between 0 and 1.
     """
-    if not (isinstance(level, (int, float, np.number)) and 0 < level < 1):
-        raise ModelError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
-    half = float(ndtri(0.5 + level / 2)) * estimates.std_errors
+    half = half_width(level) * estimates.std_errors
     low, high = estimates.values - half, estimates.values + half
     by_link: dict[Link, list[int]] = {}
     for i, link in enumerate(estimates.links):

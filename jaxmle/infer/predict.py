@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from scipy.special import ndtri
 
 from .. import runtime
 from ..declare.conditional import Conditional, conditional_of
@@ -17,6 +16,7 @@ from ..objective.objective import Objective
 from ..objective.rebuild import derivatives_of_rows, function_of_rows
 from ..objective.rows import hashable
 from .estimates import Estimates
+from .intervals import half_width
 from .statements import (
     INDEX,
     KEY,
@@ -42,9 +42,7 @@ class Prediction(NamedTuple):
 
     def confint(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Wald intervals for the predicted values: (low, high)."""
-        if not 0 < level < 1:
-            raise ModelError(f"level must be between 0 and 1; got {level!r}.")
-        half = -ndtri(0.5 * (1 - level)) * self.std_error
+        half = half_width(level) * self.std_error
         return self.estimate - half, self.estimate + half
 
 
@@ -231,7 +229,9 @@ def responses(model: Model, estimates: Estimates, table: Any, n: int, key: int) 
     for first in range(0, n, at_once):
         many = min(at_once, n - first)
         tall = table.take(np.tile(rows, many))
-        (drawn,) = _drawn(model, conditional, estimates, tall, [int(key), first])
+        with runtime.x64():
+            own = jax.random.fold_in(jax.random.key(int(key)), first)
+        (drawn,) = _drawn(model, conditional, estimates, tall, own)
         out.append(drawn.reshape(many, table.n_rows))
     return {conditional.response[0]: np.concatenate(out)}
 
@@ -245,8 +245,6 @@ def _drawn(model: Model, conditional: Any, estimates: Estimates, table: Any, key
     n = table.n_rows
     with runtime.x64():
         start = jax.random.key(key) if isinstance(key, int | np.integer) else key
-        if isinstance(key, list):
-            start = jax.random.fold_in(jax.random.key(key[0]), key[1])
         words = np.asarray(jax.device_get(jax.random.key_data(jax.random.split(start, n)))).astype(np.int64)
     parts = len(conditional.response)
     return [

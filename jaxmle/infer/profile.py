@@ -15,15 +15,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import ndtri
 
 from .. import runtime
-from ..errors import ModelError, did_you_mean
+from ..errors import ModelError
 from ..objective.layout import naturalise
 from ..objective.objective import Objective
 from ..solve.newton import Newton
 from ..solve.solver import DONE, finite
 from .covariance import observed
+from .intervals import chosen, half_width
 
 ARRIVED = 1e-4
 """A step, in standard errors, after which an end is known to far more digits than a step has."""
@@ -104,11 +104,6 @@ class Optimum:
     z: np.ndarray
     value: float
     inverse: np.ndarray
-
-
-def half_width(level: float) -> float:
-    """√χ²: how many standard errors a Wald interval of this level reaches to either side."""
-    return float(ndtri(0.5 + level / 2))
 
 
 def end(optimum: Optimum, quantity: Quantity, width: float, side: float) -> np.ndarray | None:
@@ -267,6 +262,7 @@ WIDTHS = np.arange(1, 13) * 0.25
 
 def profile_of(o: Optimum, quantity: Quantity, name: str, level: float) -> Profile:
     """The profile of a quantity, and its interval."""
+    interval = ends_of(o, quantity, half_width(level))
     estimate = quantity.at(o.z)[0]
     points = {estimate: -o.value}
     for side in (-1.0, 1.0):
@@ -277,7 +273,7 @@ def profile_of(o: Optimum, quantity: Quantity, name: str, level: float) -> Profi
             points[quantity.at(at)[0]] = -o.value - 0.5 * width**2
     values = np.array(sorted(points))
     heights = np.array([points[v] for v in values.tolist()])
-    return Profile(name, estimate, values, heights, ends_of(o, quantity, half_width(level)), level)
+    return Profile(name, estimate, values, heights, interval, level)
 
 
 def optimum_of(fit: Any, what: str) -> Optimum:
@@ -298,8 +294,8 @@ def optimum_of(fit: Any, what: str) -> Optimum:
 
 def profile_ends(fit: Any, names: Sequence[str], level: float) -> dict[str, tuple[float, float]]:
     """Profile intervals of coefficients; NaN for those that have no standard error."""
-    optimum = optimum_of(fit, "A profile interval")
-    of = lambda name: ends_of(optimum, Quantity.named(optimum.objective, name), half_width(level))
+    width, optimum = half_width(level), optimum_of(fit, "A profile interval")
+    of = lambda name: ends_of(optimum, Quantity.named(optimum.objective, name), width)
     return {name: of(name) if name not in fit.withheld else (np.nan, np.nan) for name in names}
 
 
@@ -309,6 +305,5 @@ def profile_of_fit(fit: Any, what: str | Callable[[Mapping[str, Any]], Any], lev
     if callable(what):
         name = getattr(what, "__name__", type(what).__name__)
         return profile_of(optimum, Quantity.of(optimum.objective, what), name, level)
-    if what not in fit.estimates.names:
-        raise ModelError(f"The fit has no coefficient {what!r}.{did_you_mean(str(what), fit.estimates.names)}")
-    return profile_of(optimum, Quantity.named(optimum.objective, what), what, level)
+    (name,) = chosen([what], fit.estimates.names)
+    return profile_of(optimum, Quantity.named(optimum.objective, name), name, level)

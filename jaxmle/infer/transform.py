@@ -9,12 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import ndtri
 
 from .. import runtime
 from ..errors import ModelError
 from ..objective.layout import naturalise
 from ..objective.source import explained
+from .intervals import half_width
 from .predict import unconstrained_covariance
 
 
@@ -31,9 +31,7 @@ class Transformed:
 
     def confint(self, level: float = 0.95) -> tuple[Any, Any]:
         """Wald intervals: (low, high), each of the structure of the value."""
-        if not (isinstance(level, int | float | np.number) and 0 < level < 1):
-            raise ModelError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
-        half = float(ndtri(0.5 + level / 2))
+        half = half_width(level)
         move = lambda sign: jax.tree.map(lambda v, s: v + sign * half * s, self.estimate, self.std_error)
         return move(-1.0), move(1.0)
 
