@@ -117,6 +117,16 @@ class Conditional(abc.ABC):
         return None
 
     @property
+    def concave(self) -> Mapping[str, tuple[str, ...]]:
+        """Parameter → links with which the log-density is concave in its predictor, as `Distribution.concave`."""
+        return {} if self.kind is None else self.kind.concave
+
+    @property
+    def one_optimum(self) -> bool:
+        """As `Distribution.one_optimum`."""
+        return self.kind is not None and self.kind.one_optimum
+
+    @property
     def outermost(self) -> bool:
         """Whether it says how a response is seen, so that nothing can be put around it."""
         return False

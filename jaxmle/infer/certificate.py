@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..objective.concavity import one_optimum
 from ..objective.objective import Objective
 from ..objective.passes import Evaluation
 from ..solve.choose import MAX_HESSIAN
@@ -68,7 +69,9 @@ class Certificate:
     words. `gradient` is the largest element of the score in units of its own standard deviation, `gain` the
     log-likelihood still to be gained, `distance` the distance to the optimum in standard errors. `eigenvalues` are the
     smallest and largest of the Hessian scaled to a unit diagonal, `condition` their ratio. `directions` are those in
-    which no standard error exists; `usable` says whether others have one. `cautions` do not forbid belief.
+    which no standard error exists; `usable` says whether others have one. `cautions` do not forbid belief. `only` says
+    that there is no other optimum, so that this one is global: the log-likelihood is concave, if need be after a change
+    of variables.
 
     Where coefficients have a penalty with corners, `zeros` of the `penalised` ones are zero, the other numbers are about
     the rest, and `gap` is the duality gap: no coefficients have a penalised log-likelihood higher by more (NaN where the
@@ -86,6 +89,7 @@ class Certificate:
     at_optimum: DerivativeCheck | None = None
     cautions: tuple[str, ...] = ()
     usable: bool = False
+    only: bool = False
     gap: float = np.nan
     zeros: int | None = None
     penalised: int = 0
@@ -118,8 +122,9 @@ class Certificate:
         if self.zeros is not None:
             text = f"✓ penalised optimum proved: {self._gap}{self.zeros} of {self.penalised} coefficients are zero"
             return "\n".join([text + derivatives, *(f"! {c}" for c in self.cautions)])
+        which = "global optimum" if self.only else "optimum"
         text = (
-            f"✓ optimum proved: {self.distance:.0e} standard errors away, Hessian positive definite "
+            f"✓ {which} proved: {self.distance:.0e} standard errors away, Hessian positive definite "
             f"(condition {self.condition:.2g}){derivatives}"
         )
         return "\n".join([text, *(f"! {c}" for c in self.cautions)])
@@ -161,6 +166,7 @@ def certify(
         at_optimum=at_optimum,
         cautions=_cautions(case, at_start) if finding.status == PROVED else (),
         usable=finding.usable,
+        only=finding.status == PROVED and one_optimum(objective, z),
     )
     return certificate, at.matrix
 

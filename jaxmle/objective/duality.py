@@ -16,23 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import passes
+from .concavity import concave
 from .objective import Objective
 from .passes import Evaluation
 from .rows import Program, log_densities, split
-
-CONVEX = {
-    "Bernoulli": ("logit", "probit", "cloglog", "loglog"),
-    "Binomial": ("logit", "probit", "cloglog", "loglog"),
-    "Poisson": ("log",),
-    "Normal": ("identity",),
-    "Geometric": ("logit",),
-    "Exponential": ("log",),
-    "Gamma": ("log",),
-    "Weibull": ("log",),
-    "Logistic": ("identity",),
-    "Gumbel": ("identity",),
-}
-"""Families and links with which minus the log-density is convex in the predictor of the first parameter."""
 
 INWARD = 1e-12
 """How far inside its bounds the dual point is kept, for rounding."""
@@ -93,12 +80,10 @@ def is_convex(objective: Objective) -> bool:
     program = objective.program
     density, linears = program.log_density, program.layout.linears
     kind = getattr(density, "kind", None)
-    if kind is None or program.penalties or not program.structured or len(linears) != 1:
+    if kind is None or not program.structured or len(linears) != 1 or not concave(objective):
         return False
     (block,) = linears
-    first = next(iter(kind.parameters))
-    link = block.parameter.link.name  # type: ignore[union-attr]
-    return block.name == first and link in CONVEX.get(kind.__name__, ()) and block.parameter.n_outputs == 1  # type: ignore[union-attr]
+    return block.name == next(iter(kind.parameters), None) and block.parameter.n_outputs == 1  # type: ignore[union-attr]
 
 
 def _divergence(objective: Objective, u: np.ndarray, move: np.ndarray, share: float) -> tuple[float, np.ndarray] | None:

@@ -62,6 +62,10 @@ class Chosen(OneColumn):
     def outermost(self) -> bool:
         return True
 
+    @property
+    def concave(self) -> Mapping[str, tuple[str, ...]]:
+        return {"utility": ("identity",)}
+
     def distribution(self, p: Any, row: Mapping[str, Any]) -> Distribution:
         raise ModelError(
             "A row of a conditional logit model has no distribution of its own: it is chosen among the rows of its group. "

@@ -86,6 +86,15 @@ class Censoring(Around):
         return True
 
     @property
+    def concave(self) -> Mapping[str, tuple[str, ...]]:
+        return self.inner.concave if self.one_optimum else {}
+
+    @property
+    def one_optimum(self) -> bool:
+        kind = self.inner.kind
+        return kind is not None and kind.one_optimum_censored and self.entry is None
+
+    @property
     def between(self) -> bool:
         """Whether two columns say between which values each response lies."""
         return isinstance(self.low, str) and isinstance(self.high, str)

@@ -84,6 +84,16 @@ class Distribution(abc.ABC):
     links: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Default links of parameters for which it is not their domain's."""
 
+    concave: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    """Parameter → links with which `log_prob` is concave in its predictor, the other parameters held."""
+
+    one_optimum: ClassVar[bool] = False
+    """Whether with such a predictor the likelihood has one optimum at most also where the others are unknown constants:
+    it is concave after a change of variables (Burridge, 1981, Journal of the Royal Statistical Society B 43, 41-45)."""
+
+    one_optimum_censored: ClassVar[bool] = False
+    """Whether it has so where only an interval is known that a response lies in."""
+
     title: ClassVar[str] = ""
     """What a summary calls a model of this family."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -27,6 +28,7 @@ class Bernoulli(Distribution):
 
     support = BINARY
     title = "Bernoulli"
+    concave = MappingProxyType({"prob": ("logit", "probit", "cloglog", "loglog")})
 
     def log_prob(self, y: Any) -> Any:
         return jnp.where(y > 0.5, self.log_of("prob"), self.log_complement_of("prob"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -27,6 +28,7 @@ class Binomial(Distribution):
 
     support = SUCCESSES
     title = "Binomial regression"
+    concave = MappingProxyType({"prob": ("logit", "probit", "cloglog", "loglog")})
 
     def log_prob(self, y: Any) -> Any:
         inside = (y >= 0) & (y <= self.trials)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -22,6 +23,8 @@ class Exponential(Distribution):
 
     support = NONNEGATIVE
     title = "Exponential regression"
+    concave = MappingProxyType({"rate": ("log", "identity")})
+    one_optimum = one_optimum_censored = True
 
     def log_prob(self, y: Any) -> Any:
         inside = (y >= 0) & (y < jnp.inf)

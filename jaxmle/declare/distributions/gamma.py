@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -26,6 +27,8 @@ class Gamma(PositiveResponse):
     dispersion: Positive
 
     title = "Gamma regression"
+    concave = MappingProxyType({"mean": ("log",)})
+    one_optimum = True
 
     def _shape(self) -> Any:
         return jnp.exp(-self.log_of("dispersion"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -23,6 +24,7 @@ class Geometric(Distribution):
 
     support = COUNT
     title = "Geometric regression"
+    concave = MappingProxyType({"prob": ("logit",)})
 
     def log_prob(self, y: Any) -> Any:
         return self.log_of("prob") + y * self.log_complement_of("prob")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax.numpy as jnp
@@ -28,6 +29,7 @@ class Gompertz(Distribution):
 
     support = NONNEGATIVE
     title = "Gompertz regression"
+    concave = MappingProxyType({"rate": ("log",)})
 
     def _hazard(self, y: Any) -> Any:
         """The cumulated hazard."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -74,6 +75,7 @@ class Categorical(Labelled):
     logits: Known
 
     title = "Multinomial logistic regression"
+    concave = MappingProxyType({"logits": ("identity",)})
 
     def _all(self) -> Any:
         return jnp.concatenate([jnp.zeros_like(self.logits[:1]), self.logits])
@@ -142,6 +144,8 @@ class OrderedLogit(Ordered):
     """Ordered labels by the logistic distribution: proportional odds."""
 
     title = "Ordered logistic regression"
+    concave = MappingProxyType({"location": ("identity",)})
+    one_optimum = True
 
     def lower(self, z: Any) -> Any:
         return log_sigmoid(z)
@@ -157,6 +161,8 @@ class OrderedProbit(Ordered):
     """Ordered labels by the normal distribution."""
 
     title = "Ordered probit regression"
+    concave = MappingProxyType({"location": ("identity",)})
+    one_optimum = True
 
     def lower(self, z: Any) -> Any:
         return log_ndtr(z)
@@ -172,6 +178,8 @@ class OrderedCLogLog(Ordered):
     """Ordered labels by F(z) = 1 - exp(-exp(z)): grouped proportional hazards."""
 
     title = "Ordered complementary log-log regression"
+    concave = MappingProxyType({"location": ("identity",)})
+    one_optimum = True
 
     def lower(self, z: Any) -> Any:
         return log1mexp_exp(z)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -153,6 +154,8 @@ class Logistic(LocationScale):
     """The logistic distribution: P(Y <= y) = 1 / (1 + exp(-(y - loc) / scale))."""
 
     title = "Logistic-distribution regression"
+    concave = MappingProxyType({"loc": ("identity",)})
+    one_optimum = one_optimum_censored = True
 
     def standard_log_prob(self, z: Any) -> Any:
         return log_sigmoid(z) + log_sigmoid(-z)
@@ -179,6 +182,8 @@ class Gumbel(LocationScale):
     """The Gumbel distribution of maxima (right-skewed): P(Y <= y) = exp(-exp(-(y - loc) / scale))."""
 
     title = "Gumbel regression"
+    concave = MappingProxyType({"loc": ("identity",)})
+    one_optimum = one_optimum_censored = True
 
     def standard_log_prob(self, z: Any) -> Any:
         return -z - jnp.exp(-z)

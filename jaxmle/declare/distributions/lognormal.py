@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -25,6 +26,8 @@ class LogNormal(PositiveResponse):
     sigma: Positive
 
     title = "Log-normal regression"
+    concave = MappingProxyType({"mu": ("identity",)})
+    one_optimum = one_optimum_censored = True
     collapse = "sigma goes to 0"
 
     def _z(self, y: Any) -> Any:

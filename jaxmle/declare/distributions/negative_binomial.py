@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -71,6 +72,8 @@ class _Overdispersed(CountResponse):
 
 class NegativeBinomial(_Overdispersed):
     """A count with Var = mean + dispersion mean² (NB2): the Poisson as dispersion goes to 0, the geometric at 1."""
+
+    concave = MappingProxyType({"mean": ("log",)})
 
     def _alpha(self) -> Any:
         return self.dispersion

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -25,6 +26,8 @@ class Normal(Distribution):
     sd: Positive
 
     title = "Normal regression"
+    concave = MappingProxyType({"mean": ("identity",)})
+    one_optimum = one_optimum_censored = True
 
     def _z(self, y: Any) -> Any:
         return (y - self.mean) / self.sd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -22,6 +23,7 @@ class Poisson(CountResponse):
     rate: Positive
 
     title = "Poisson regression"
+    concave = MappingProxyType({"rate": ("log", "identity")})
 
     def log_prob(self, y: Any) -> Any:
         log_rate = jnp.asarray(self.log_of("rate"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -38,6 +39,7 @@ class Tweedie(Distribution):
 
     support = NONNEGATIVE
     title = "Tweedie regression"
+    concave = MappingProxyType({"mean": ("log",)})
 
     def _compound(self) -> tuple[Any, Any, Any, Any]:
         """log of the Poisson rate, of the gamma scale, of the gamma shape over N; and the ratio of these shapes."""

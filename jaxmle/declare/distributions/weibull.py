@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax.numpy as jnp
@@ -24,6 +25,8 @@ class Weibull(PositiveResponse):
     shape: Positive
 
     title = "Weibull regression"
+    concave = MappingProxyType({"scale": ("log",)})
+    one_optimum = one_optimum_censored = True
     collapse = "shape grows"
 
     def _u(self, y: Any) -> Any:
@@ -70,6 +73,8 @@ class LogLogistic(PositiveResponse):
     shape: Positive
 
     title = "Log-logistic regression"
+    concave = MappingProxyType({"scale": ("log",)})
+    one_optimum = one_optimum_censored = True
     collapse = "shape grows"
 
     def _u(self, y: Any) -> Any:
