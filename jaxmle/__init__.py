@@ -54,6 +54,7 @@ from .declare.model import Model
 from .declare.penalties import ElasticNet, Lasso, Ridge
 from .declare.tree import Tree
 from .errors import DataError, FitWarning, ModelError
+from .estimate import estimate
 from .fit import fit
 from .fits import FitMany
 from .infer.tests import likelihood_ratio_test, score_test, wald_test
@@ -115,6 +116,7 @@ __all__ = [
     "dirichlet",
     "exponential",
     "family",
+    "estimate",
     "fit",
     "fit_many",
     "fit_path",

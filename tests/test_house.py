@@ -13,6 +13,7 @@ ROOMS = ("errors", "runtime", "numerics", "declare", "data", "objective", "solve
 
 DOOR = {
     "begin",
+    "estimate",
     "__init__",
     "__main__",
     "fit",

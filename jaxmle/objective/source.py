@@ -254,7 +254,7 @@ def read_source(model: Model, table: Table, weights: np.ndarray, missing: str, c
         model = replace(model, log_density=bound.conditional, params=bound.params)
         small, starts = small.with_columns(bound.encoded), bound.starts
         degenerate = bound.degenerate
-    model = replace(model, params={name: _with_formula(p, small, name) for name, p in model.params.items()})
+    model = replace(model, params={name: with_formula(p, small, name) for name, p in model.params.items()})
     columns = used_columns(model, small) if family is not None else {k: small.numeric(k) for k in asked}
     designs: dict[Any, tuple[int, Design]] = {}
     number: dict[str, int] = {}
@@ -339,7 +339,7 @@ def _rows(
     return kept, int(keep.sum()) - len(kept)
 
 
-def _with_formula(parameter: Any, table: Table, name: str) -> Any:
+def with_formula(parameter: Any, table: Table, name: str) -> Any:
     """A `Linear` whose formula has learnt its levels and knots from the table; anything else as it is."""
     if not (isinstance(parameter, Linear) and isinstance(parameter.terms, str) and parameter.is_formula):
         return parameter
