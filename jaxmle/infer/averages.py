@@ -16,7 +16,7 @@ from ..objective.rebuild import averages_of_rows, rebuilt
 from .estimates import Estimates
 from .predict import Question, binary, questions, unconstrained_covariance
 from .settings import Change, Setting
-from .statements import Logarithm, Slope
+from .statements import Logarithm, Natural, Predictor, Slope
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,13 @@ class Case:
         if isinstance(what, str) and what == "quantile" and steps:
             raise ModelError("A quantile of counts moves in steps, so it has no derivative; ask for a probability.")
         asked = lambda n: questions(model, conditional, n, what, q, value)[0]
-        columns = covariates(model, table.with_columns(asked(table.n_rows)[0].columns), asked(1)[0].function)
+        functions = [question.function for question in asked(1)]
+        own = [f.name for f in functions if isinstance(f, Natural | Predictor)]
+        of = replace(model, params={name: model.params[name] for name in own}) if own else model
+        columns = covariates(of, table.with_columns(asked(table.n_rows)[0].columns), functions[0])
         columns = {name: c for name, c in columns.items() if not name.startswith(" ")}
-        words = getattr(what, "__name__", "a function") if callable(what) else _in_words(str(what), conditional)
+        name = getattr(what, "__name__", "<lambda>")
+        words = ("a function" if name == "<lambda>" else name) if callable(what) else _in_words(str(what), conditional)
         return Case(model, estimates, table, weights, asked, columns, words)
 
     def covariance(self) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 from types import MappingProxyType
 from typing import Any
 
@@ -36,21 +36,21 @@ class Effect:
 
     column: str
     change: str
-    outcome: str = ""
+    outcome: tuple[str, str] = ("", "")
     group: tuple[str, Any] | None = None
     at: tuple[tuple[str, Any], ...] = ()
 
     @property
     def name(self) -> str:
-        """`age`, `site[b - a]`, `age | high, clinic = 3`."""
+        """`age`, `site[b - a]`, `age | grade = A, clinic = 3`."""
         own = self.column if self.change == "dy/dx" else f"{self.column}[{self.change}]"
         return f"{own} | {self.where}" if self.where else own
 
     @property
     def where(self) -> str:
         """Outcome, group and values in words."""
-        pairs = [*([self.group] if self.group else []), *self.at]
-        return ", ".join([*([self.outcome] if self.outcome else []), *(f"{k} = {shown(v)}" for k, v in pairs)])
+        pairs = [self.outcome, *([self.group] if self.group else []), *self.at]
+        return ", ".join(f"{name} = {shown(value)}" if name else value for name, value in pairs if value != "")
 
 
 def shown(value: Any) -> str:
@@ -148,7 +148,9 @@ def marginal_effects(case: Case, columns: Any, at: Any, by: Any, scale: str, dis
         if not chosen_columns:
             raise ModelError("The predictions depend on no column, so there is no effect to measure.")
     else:
-        names = [columns] if isinstance(columns, str) else list(columns)
+        names = [columns] if isinstance(columns, str) else columns
+        if not isinstance(names, list | tuple) or not names:
+            raise ModelError(f"marginal_effects: columns is a column's name or several; got {columns!r}.")
         chosen_columns = [case.column(name, asked_by) for name in names]
     plan: list[Step] = []
     for column in chosen_columns:
@@ -163,7 +165,9 @@ def marginal_effects(case: Case, columns: Any, at: Any, by: Any, scale: str, dis
         if scale == "dydx"
         else {"eyex": "elasticities", "eydx": "semi-elasticities", "dyex": "effects by log"}[scale]
     )
-    title = f"{_average(at)} marginal effects on {case.words}" + (f", {kind} ({scale})" if kind else "")
+    effects = f"marginal effects on {case.words}"
+    title = f"M{effects[1:]}, at the means" if _at_means(at) else f"Average {effects}"
+    title += f", {kind} ({scale})" if kind else ""
     return _effects(case, plan, at, by, scale, 0.0, title)
 
 
@@ -176,8 +180,8 @@ def contrasts(case: Case, contrast: Any, at: Any, by: Any, kind: str) -> Effects
     if not isinstance(contrast, Mapping) or not contrast:
         raise ModelError(f"contrast maps columns to what is compared, {{'treated': (0, 1)}}; got {contrast!r}.")
     plan = [step for name, how in contrast.items() for step in _compared(case, name, how)]
-    what = f"differences of {case.words}" if kind == "difference" else f"ratios of {case.words}"
-    title = f"{_average(at)} {what}"
+    what = f"Differences of {case.words}" if kind == "difference" else f"Ratios of {case.words}"
+    title = f"{what}, at the means" if _at_means(at) else f"{what}, averaged over the rows"
     return _effects(case, plan, at, by, kind, float(kind == "ratio"), title)
 
 
@@ -218,23 +222,22 @@ def _compared(case: Case, name: Any, how: Any) -> list[Step]:
     return [Step(column.name, Change(0.0, added=True), Change(step, added=True))]
 
 
-def _average(at: Any) -> str:
-    return "At the means:" if isinstance(at, str) and at == "mean" else "Average"
+def _at_means(at: Any) -> bool:
+    return isinstance(at, str) and at == "mean"
 
 
 def _effects(case: Case, plan: Sequence[Step], at: Any, by: Any, kind: str, null: float, title: str) -> Effects:
     """The effects of a plan, for every setting, group and outcome, with their covariance."""
-    labels = [question.label for question in case.questions(1)]
+    answers = [question.answer for question in case.questions(1)]
     about, values, slopes = [], [], []
     for setting in settings(case.columns, case.table, case.weights, at, by):
         averages = Averages(case, setting)
-        for step in plan:
-            value, slope = _of_step(averages, step, kind)
-            for g, (group, _) in enumerate(setting.groups):
-                for k, label in enumerate(labels):
-                    about.append(Effect(step.column, _change(step, kind), label, group, setting.at))
-                    values.append(value[g, k])
-                    slopes.append(slope[g, k])
+        found = [(step, *_of_step(averages, step, kind)) for step in plan]
+        for (g, (group, _)), (k, answer) in product(enumerate(setting.groups), enumerate(answers)):
+            for step, value, slope in found:
+                about.append(Effect(step.column, _change(step, kind), answer, group, setting.at))
+                values.append(value[g, k])
+                slopes.append(slope[g, k])
     known, unknown = case.covariance()
     moves = np.stack(slopes)
     covariance = moves @ known @ moves.T

@@ -47,11 +47,14 @@ class Prediction(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A function of the row, the columns that it reads beside the data's, and which of several answers it gives."""
+    """A function of the row, the columns that it reads beside the data's, and which of several answers it gives.
+
+    `answer` is a pair such as ("grade", "A") or ("q", "0.5"), whose first may be empty, or both.
+    """
 
     function: Callable[..., Any]
     columns: Mapping[str, np.ndarray]
-    label: str = ""
+    answer: tuple[str, str] = ("", "")
 
 
 def predict(
@@ -111,7 +114,8 @@ def questions(
         size = int(np.prod(shape, dtype=int))
         if not shape:
             return [Question(Natural(what), {})], False
-        return [Question(Natural(what, vector=True), {INDEX: np.full(n, i)}, f"{what}[{i}]") for i in range(size)], True
+        several = [("", f"{what}[{i}]") for i in range(size)]
+        return [Question(Natural(what, vector=True), {INDEX: np.full(n, i)}, a) for i, a in enumerate(several)], True
     if what not in STATEMENTS:
         known = (*STATEMENTS, *model.params)
         raise ModelError(
@@ -121,11 +125,11 @@ def questions(
     if what == "linear":
         first = next(iter(model.params))
         several = [name for name in model.params if name.split(".")[0] == first.split(".")[0]]
-        return [Question(Predictor(name), {}, name if several[1:] else "") for name in several], len(several) > 1
+        return [Question(Predictor(name), {}, ("", name if several[1:] else "")) for name in several], len(several) > 1
     conditional = conditional_of(model, f"predict(what={what!r})")
     if what == "mean" and len(conditional.response) > 1:
         each = enumerate(conditional.response)
-        return [Question(Mean(conditional, vector=True), {INDEX: np.full(n, i)}, name) for i, name in each], True
+        return [Question(Mean(conditional, vector=True), {INDEX: np.full(n, i)}, ("", name)) for i, name in each], True
     if what == "mean":
         return [Question(Mean(conditional), {})], False
     if what == "variance":
@@ -134,12 +138,13 @@ def questions(
         if q is None:
             raise ModelError("predict(what='quantile') needs q=, a probability or several: q=0.5, q=[0.05, 0.95].")
         wanted = _probabilities(q)
-        each = [(p, f"{p:g}" if wanted.ndim else "") for p in wanted.ravel()]
-        return [Question(Quantile(conditional), {VALUE: np.full(n, p)}, label) for p, label in each], wanted.ndim > 0
+        each = [(p, ("q", f"{p:g}") if wanted.ndim else ("", "")) for p in wanted.ravel()]
+        return [Question(Quantile(conditional), {VALUE: np.full(n, p)}, a) for p, a in each], wanted.ndim > 0
+    y = conditional.response[0]
     if value is not None:
         values = np.broadcast_to(np.asarray(value, np.float64), (n,)) if np.ndim(value) == 0 else None
         if values is None:
-            each = [(Probability(conditional), {VALUE: np.full(n, float(v))}, str(v)) for v in np.ravel(value)]
+            each = [(Probability(conditional), {VALUE: np.full(n, float(v))}, (y, str(v))) for v in np.ravel(value)]
             return [Question(*one) for one in each], True
         return [Question(Probability(conditional), {VALUE: np.array(values)})], False
     if binary(conditional):
@@ -148,7 +153,7 @@ def questions(
     if levels is None:
         raise ModelError(f"predict(what='prob') of {model.title!r} needs value=, whose probability is asked for.")
     each = enumerate(map(str, levels))
-    return [Question(ClassProbability(conditional), {INDEX: np.full(n, k)}, level) for k, level in each], True
+    return [Question(ClassProbability(conditional), {INDEX: np.full(n, k)}, (y, level)) for k, level in each], True
 
 
 def _probabilities(q: Any) -> np.ndarray:

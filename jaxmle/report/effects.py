@@ -39,8 +39,8 @@ class MarginalEffects(Effects):
             "term": [e.column for e in self.effects],
             "contrast": [e.change for e in self.effects],
         }
-        if any(e.outcome for e in self.effects):
-            columns["outcome"] = [e.outcome for e in self.effects]
+        if any(e.outcome[1] for e in self.effects):
+            columns["outcome"] = [e.outcome[1] for e in self.effects]
         pairs = [dict([*([e.group] if e.group else []), *e.at]) for e in self.effects]
         columns |= {name: [pair[name] for pair in pairs] for name in pairs[0]}
         numbers = {
