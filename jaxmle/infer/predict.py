@@ -140,7 +140,7 @@ def questions(
         wanted = _probabilities(q)
         each = [(p, ("q", f"{p:g}") if wanted.ndim else ("", "")) for p in wanted.ravel()]
         return [Question(Quantile(conditional), {VALUE: np.full(n, p)}, a) for p, a in each], wanted.ndim > 0
-    y = conditional.response[0]
+    y = ", ".join(conditional.response)
     if value is not None:
         values = np.broadcast_to(np.asarray(value, np.float64), (n,)) if np.ndim(value) == 0 else None
         if values is None:

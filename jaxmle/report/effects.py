@@ -66,23 +66,21 @@ class MarginalEffects(Effects):
     def _repr_html_(self) -> str:
         return html.render(self._table(0.95))
 
+    def _section(self, among: slice, said: list[tuple[str, str]], level: float) -> Section:
+        """The effects under one heading; `said` are pairs of heading and label."""
+        low, high, z, p = (x[among] for x in (*self.ends(level), self.z, self.p))
+        nothing = np.isnan(self.errors[among]).astype(int).tolist()
+        rows = rows_of([label for _, label in said], nothing, self.values[among], self.errors[among], low, high, z, p)
+        axis = axis_of(low, high, np.full(len(rows), self.null == 0.0), np.zeros(len(rows), bool))
+        return Section(said[0][0], rows, axis)
+
     def _table(self, level: float) -> Table:
-        low, high = self.ends(level)
         shown = min(len(self.effects), SHOWN)
-        sections: list[Section] = []
-        start = 0
-        while start < shown:
-            stop = start
-            while stop < shown and self.effects[stop].where == self.effects[start].where:
-                stop += 1
-            among = slice(start, stop)
-            labels = [_label(e) for e in self.effects[among]]
-            nothing = np.isnan(self.errors[among]).astype(int).tolist()
-            numbers = (x[among] for x in (self.values, self.errors, low, high, self.z, self.p))
-            rows = rows_of(labels, nothing, *numbers)
-            axis = axis_of(low[among], high[among], np.full(len(rows), self.null == 0.0), np.zeros(len(rows), bool))
-            sections.append(Section(self.effects[start].where, rows, axis))
-            start = stop
+        said = [(e.where, _label(e)) for e in self.effects[:shown]]
+        if len({label for _, label in said}) == 1:  # one column in several groups: they are the rows
+            said = [(label, where) if where else (where, label) for where, label in said]
+        ends = [i for i in range(1, shown) if said[i][0] != said[i - 1][0]]
+        sections = [self._section(slice(a, b), said[a:b], level) for a, b in zip([0, *ends], [*ends, shown])]
         lost = bool(np.isnan(self.errors).any())
         kind = self.covariance_kind
         return Table(
