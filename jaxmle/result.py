@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +14,15 @@ import numpy as np
 from .data.tables import Table
 from .declare.model import Model
 from .errors import ModelError
+from .infer.averages import Case
 from .infer.certificate import Certificate
+from .infer.effects import Effects, contrasts, marginal_effects
 from .infer.goodness import deviance, null_model, pearson, pseudo_r_squared, residuals
 from .infer.predict import predict, simulate
 from .infer.stored import read, write
 from .inference import Inference
 from .objective.rebuild import log_density_of
+from .report.effects import MarginalEffects
 from .report.peers import PEERS
 from .report.plots import plot_coefficients, plot_log_likelihood
 from .report.summary import Summary, glance_columns, tidy_columns
@@ -152,6 +155,85 @@ class Fit(Inference):
         """
         return residuals(self._known_model("residuals"), self.params, self._rows_of("residuals", None), kind, key)
 
+    def marginal_effects(
+        self,
+        columns: str | Sequence[str] | None = None,
+        what: Any = None,
+        *,
+        at: Any = "observed",
+        by: str | None = None,
+        scale: str = "dydx",
+        discrete: bool = True,
+        data: Any = None,
+        q: Any = None,
+        value: Any = None,
+    ) -> MarginalEffects:
+        """How predictions move with columns of the data, averaged over the rows; standard errors by the delta method.
+
+        Numbers have the derivative of the prediction, exact, through all terms of all formulas that they are in; factors,
+        booleans and columns of zeros and ones the change of the prediction from their reference level.
+
+        Arguments:
+            columns: which columns; None are all that linear predictors have among their terms.
+            what: as in `predict`: the mean, or the probability of every label, by default; a parameter; a function
+                `f(p, row)`; "prob" with `value=`, "quantile" with `q=`.
+            at: "observed", each row as it is; "mean", at one row of the means of numbers and the most frequent level of
+                factors, text and booleans; or a mapping such as `{"age": [20, 40]}`, all rows with these columns set, for
+                every combination of the values.
+            by: a column: averages (or means) within its groups.
+            scale: "dydx", "eyex" (d log y / d log x), "eydx" (d log y / dx) or "dyex" (dy / d log x), taken in each row; a
+                change of levels has log y with "eyex" and "eydx".
+            discrete: whether numbers that are all zeros and ones change from 0 to 1; else they have a derivative.
+            data: new rows to average over, equally; None are those that were fitted, by their weights.
+
+        Returns:
+            `MarginalEffects`: a table with `estimates`, `std_errors`, `confint(level)` and `tidy()`.
+
+        Raises:
+            ModelError: for columns that predictions do not depend on, and for what the model cannot answer.
+            DataError: for rows that it cannot use, and where a derivative is infinite.
+        """
+        case = self._case("marginal_effects", data, what, q, value)
+        return self._of_effects(marginal_effects(case, columns, at, by, scale, discrete))
+
+    def contrasts(
+        self,
+        contrast: Any,
+        what: Any = None,
+        *,
+        at: Any = "observed",
+        by: str | None = None,
+        kind: str = "difference",
+        data: Any = None,
+        q: Any = None,
+        value: Any = None,
+    ) -> MarginalEffects:
+        """Differences or ratios of average predictions, all rows with a column set to one value and to another.
+
+        Arguments:
+            contrast: for columns by name what is compared: two values, `{"treated": (0, 1)}`; a number to add,
+                `{"age": 10}`; or for factors "reference", "pairwise" or "sequential". A name alone means "reference".
+            what, at, by, data, q, value: as in `marginal_effects`.
+            kind: "difference", or "ratio" of the averages, with test and interval on its logarithm.
+
+        Returns:
+            `MarginalEffects`: a table with `estimates`, `std_errors`, `confint(level)` and `tidy()`.
+
+        Raises:
+            ModelError: for columns and values that make no sense, and for what the model cannot answer.
+            DataError: for rows that it cannot use.
+        """
+        case = self._case("contrasts", data, what, q, value)
+        return self._of_effects(contrasts(case, contrast, at, by, kind))
+
+    def _case(self, asked_by: str, data: Any, what: Any, q: Any, value: Any) -> Case:
+        table = self._rows_of(asked_by, data)
+        weights = np.ones(table.n_rows) if self.session is None or data is not None else self._weights_by_row
+        return Case.of(self._known_model(asked_by), self._with_covariance, table, weights, what, q, value)
+
+    def _of_effects(self, effects: Effects) -> MarginalEffects:
+        return MarginalEffects(**vars(effects), frame=self._frame)
+
     @cached_property
     def deviance(self) -> float:
         """The deviance, unscaled: Σ w φ·2(saturated − fitted log-density); the residual sum of squares of a normal."""
@@ -248,6 +330,18 @@ class Fit(Inference):
     def _row_weights(self) -> np.ndarray:
         assert self.session is not None
         return self.session.objective.weights()
+
+    @property
+    def _weights_by_row(self) -> np.ndarray:
+        """The weight of every row that was fitted, which is that of its unit."""
+        assert self.session is not None
+        groups, weights = self.session.source.groups, self._row_weights
+        if groups is None:
+            return weights
+        out = np.empty(self.session.used.n_rows)
+        for members, weight in zip(groups.members, weights):
+            out[members] = weight
+        return out
 
     def __repr__(self) -> str:
         return str(self.summary())

@@ -47,10 +47,14 @@ class Prediction(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A function of the row, the columns that it reads beside the data's, and whether it can be differentiated."""
+    """A function of the row, the columns that it reads beside the data's, and which of several answers it gives.
+
+    `answer` is a pair such as ("grade", "A") or ("q", "0.5"), whose first may be empty, or both.
+    """
 
     function: Callable[..., Any]
     columns: Mapping[str, np.ndarray]
+    answer: tuple[str, str] = ("", "")
 
 
 def predict(
@@ -74,8 +78,8 @@ def predict(
         if not 0 < level < 1:
             raise ModelError(f"level must be between 0 and 1; got {level!r}.")
         return predict(model, estimates, table, "quantile", se, q=[0.5 * (1 - level), 0.5 * (1 + level)])
-    questions, stack = _questions(model, conditional, table.n_rows, what, q, value)
-    answers = [_answer(model, estimates, table, question, se) for question in questions]
+    asked, stack = questions(model, conditional, table.n_rows, what, q, value)
+    answers = [_answer(model, estimates, table, question, se) for question in asked]
     if not stack:
         return answers[0]
     if se:
@@ -86,19 +90,19 @@ def predict(
 def _labels(model: Model) -> tuple[Any, ...]:
     conditional = conditional_of(model, "predict(what='label')")
     levels = getattr(conditional, "levels", None)
-    if levels is None and not _binary(conditional):
+    if levels is None and not binary(conditional):
         raise ModelError(
             f"predict(what='label') is for binary, categorical and ordinal responses, not {model.title!r}."
         )
     return (0, 1) if levels is None else levels
 
 
-def _binary(conditional: Conditional) -> bool:
+def binary(conditional: Conditional) -> bool:
     kind = conditional.kind
     return kind is not None and kind.__name__ == "Bernoulli"
 
 
-def _questions(
+def questions(
     model: Model, conditional: Conditional | None, n: int, what: Any, q: Any, value: Any
 ) -> tuple[list[Question], bool]:
     """The functions of the row that make up the answer, and whether they are stacked as columns."""
@@ -110,7 +114,8 @@ def _questions(
         size = int(np.prod(shape, dtype=int))
         if not shape:
             return [Question(Natural(what), {})], False
-        return [Question(Natural(what, vector=True), {INDEX: np.full(n, i)}) for i in range(size)], True
+        several = [("", f"{what}[{i}]") for i in range(size)]
+        return [Question(Natural(what, vector=True), {INDEX: np.full(n, i)}, a) for i, a in enumerate(several)], True
     if what not in STATEMENTS:
         known = (*STATEMENTS, *model.params)
         raise ModelError(
@@ -120,11 +125,11 @@ def _questions(
     if what == "linear":
         first = next(iter(model.params))
         several = [name for name in model.params if name.split(".")[0] == first.split(".")[0]]
-        return [Question(Predictor(name), {}) for name in several], len(several) > 1
+        return [Question(Predictor(name), {}, ("", name if several[1:] else "")) for name in several], len(several) > 1
     conditional = conditional_of(model, f"predict(what={what!r})")
     if what == "mean" and len(conditional.response) > 1:
-        each = range(len(conditional.response))
-        return [Question(Mean(conditional, vector=True), {INDEX: np.full(n, i)}) for i in each], True
+        each = enumerate(conditional.response)
+        return [Question(Mean(conditional, vector=True), {INDEX: np.full(n, i)}, ("", name)) for i, name in each], True
     if what == "mean":
         return [Question(Mean(conditional), {})], False
     if what == "variance":
@@ -133,19 +138,22 @@ def _questions(
         if q is None:
             raise ModelError("predict(what='quantile') needs q=, a probability or several: q=0.5, q=[0.05, 0.95].")
         wanted = _probabilities(q)
-        return [Question(Quantile(conditional), {VALUE: np.full(n, p)}) for p in wanted.ravel()], wanted.ndim > 0
+        each = [(p, ("q", f"{p:g}") if wanted.ndim else ("", "")) for p in wanted.ravel()]
+        return [Question(Quantile(conditional), {VALUE: np.full(n, p)}, a) for p, a in each], wanted.ndim > 0
+    y = ", ".join(conditional.response)
     if value is not None:
         values = np.broadcast_to(np.asarray(value, np.float64), (n,)) if np.ndim(value) == 0 else None
         if values is None:
-            each = [Question(Probability(conditional), {VALUE: np.full(n, float(v))}) for v in np.ravel(value)]
-            return each, True
+            each = [(Probability(conditional), {VALUE: np.full(n, float(v))}, (y, str(v))) for v in np.ravel(value)]
+            return [Question(*one) for one in each], True
         return [Question(Probability(conditional), {VALUE: np.array(values)})], False
-    if _binary(conditional):
+    if binary(conditional):
         return [Question(Mean(conditional), {})], False
     levels = getattr(conditional, "levels", None)
     if levels is None:
         raise ModelError(f"predict(what='prob') of {model.title!r} needs value=, whose probability is asked for.")
-    return [Question(ClassProbability(conditional), {INDEX: np.full(n, k)}) for k in range(len(levels))], True
+    each = enumerate(map(str, levels))
+    return [Question(ClassProbability(conditional), {INDEX: np.full(n, k)}, (y, level)) for k, level in each], True
 
 
 def _probabilities(q: Any) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -74,3 +74,28 @@ def derivatives_of_rows(
         rows = np.arange(at, min(at + step, table.n_rows))
         objective, z = rebuilt(model, params, table if len(rows) == table.n_rows else table.take(rows))
         yield objective.terms(z), objective.scores(z) / objective.scale, objective, z
+
+
+def averages_of_rows(
+    model: Model,
+    params: Mapping[str, Any],
+    table: Table,
+    function: Callable[..., Any],
+    columns: Mapping[str, np.ndarray],
+    weights: Sequence[np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, Objective]:
+    """Weighted averages of `function(p, row)` over the rows of `table`, and their derivatives by one pass each.
+
+    Arguments:
+        weights: arrays (rows,), each of one average.
+
+    Returns:
+        The averages (m,), their derivatives (m, size) in the flat unconstrained vector, and the objective of that vector.
+    """
+    model = replace(model, log_density=function, unit="row")
+    objective, z = rebuilt(model, params, table.with_columns(columns))
+    values, slopes = np.empty(len(weights)), np.zeros((len(weights), objective.layout.size))
+    for i, w in enumerate(weights):
+        e = objective.weighted(w / w.sum()).evaluate(z, "gradient", penalised=False)
+        values[i], slopes[i, objective.free] = -e.value, -e.gradient / objective.scale
+    return values, slopes, objective
