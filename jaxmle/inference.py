@@ -18,6 +18,7 @@ from .infer.estimates import Estimates
 from .infer.intervals import chosen, wald_intervals
 from .infer.profile import Profile, optimum_of, profile_ends, profile_of_fit
 from .infer.robust import check_kind, covariance_of
+from .infer.rounding import Rounding, rounding_of
 from .infer.transform import Transformed, transform
 from .objective.build import Source
 from .objective.objective import Objective
@@ -187,6 +188,20 @@ class Inference:
             ModelError: for a function that cannot be differentiated, and for a loaded fit.
         """
         return transform(self, f, kind, cluster)
+
+    def rounding(self) -> Rounding:
+        """What rounding does to the fit: log-likelihood and score summed once more, without any.
+
+        Returns:
+            A `Rounding`: `log_likelihood`, `exact`, `difference`, and `move`, the standard errors by which exact sums would
+            move an estimate.
+
+        Raises:
+            ModelError: for a loaded fit, and for one that has no standard errors.
+        """
+        if self.session is None:
+            raise ModelError("rounding needs the fit's data, which a loaded fit does not have; fit again.")
+        return rounding_of(self.session.objective, self.session.z, self.session.hessian)
 
     @property
     def z_values(self) -> Mapping[str, float]:
