@@ -21,7 +21,7 @@ DOOR = {
     "result",
     "cli",
     "commands",
-    "demo",
+    "demos",
     "datasets",
     "path",
     "cross_validation",
