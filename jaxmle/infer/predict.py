@@ -223,6 +223,21 @@ def responses(model: Model, estimates: Estimates, table: Any, n: int, key: int) 
             f"A parametric bootstrap draws the one response of a family; this one has the columns "
             f"{', '.join(map(repr, (*conditional.response, *more)))}. Use kind='pairs'."
         )
+    (drawn,) = _many(model, conditional, estimates, table, n, key)
+    return {conditional.response[0]: drawn}
+
+
+def data_sets(model: Model | None, estimates: Estimates, table: Any, n: int, key: int) -> list[dict[str, np.ndarray]]:
+    """`n` data sets drawn for the rows of `table`: for each the columns of the response as the log-density sees them."""
+    conditional = conditional_of(model, "A simulation")
+    drawn = _many(model, conditional, estimates, table, n, key)  # type: ignore[arg-type]
+    return [dict(zip(conditional.response, columns)) for columns in zip(*drawn)]
+
+
+def _many(
+    model: Model, conditional: Conditional, estimates: Estimates, table: Any, n: int, key: int
+) -> list[np.ndarray]:
+    """For each part of the response `n` draws for each row, (n, rows)."""
     rows = np.arange(table.n_rows)
     at_once = max(1, ROWS_AT_ONCE // table.n_rows)
     out = []
@@ -231,9 +246,8 @@ def responses(model: Model, estimates: Estimates, table: Any, n: int, key: int) 
         tall = table.take(np.tile(rows, many))
         with runtime.x64():
             own = jax.random.fold_in(jax.random.key(int(key)), first)
-        (drawn,) = _drawn(model, conditional, estimates, tall, own)
-        out.append(drawn.reshape(many, table.n_rows))
-    return {conditional.response[0]: np.concatenate(out)}
+        out.append([d.reshape(many, table.n_rows) for d in _drawn(model, conditional, estimates, tall, own)])
+    return [np.concatenate(parts) for parts in zip(*out)]
 
 
 ROWS_AT_ONCE = 1_000_000
