@@ -19,6 +19,7 @@ from .infer.intervals import chosen, wald_intervals
 from .infer.predict import data_sets
 from .infer.profile import Profile, optimum_of, profile_ends, profile_of_fit
 from .infer.robust import DEFAULT, Choice, check_kind, covariance_of, is_list_of_ways
+from .infer.simultaneous import largest_z
 from .infer.transform import Transformed, transform
 from .objective.build import Source
 from .objective.objective import Objective
@@ -144,7 +145,12 @@ class Inference:
         return other
 
     def confint(
-        self, level: float = 0.95, method: str = "wald", names: Sequence[str] | None = None
+        self,
+        level: float = 0.95,
+        method: str = "wald",
+        names: Sequence[str] | None = None,
+        *,
+        simultaneous: bool = False,
     ) -> dict[str, tuple[float, float]]:
         """Confidence intervals by name: (low, high).
 
@@ -156,6 +162,8 @@ class Inference:
             level: between 0 and 1.
             method: "wald" or "profile".
             names: of which coefficients; all by default.
+            simultaneous: whether `level` is for all these Wald intervals at once: as wide as the quantile of the
+                largest |z| among them, given their correlations (Hothorn, Bretz and Westfall, 2008).
 
         Raises:
             ModelError: for a level, a method or names that make no sense, and where there is no profile likelihood.
@@ -164,8 +172,11 @@ class Inference:
             raise ModelError(f"confint has method='wald' and method='profile'; got {method!r}.")
         asked = chosen(names, self.estimates.names)
         if method == "profile":
+            if simultaneous:
+                raise ModelError("simultaneous=True goes with method='wald': profiles are of one coefficient each.")
             return profile_ends(self, asked, level)
-        low, high = wald_intervals(self._with_covariance, level)
+        known = self._with_covariance
+        low, high = wald_intervals(known, level, largest_z(known, asked, level) if simultaneous else None)
         wald = {name: (float(a), float(b)) for name, a, b in zip(self.estimates.names, low, high)}
         return {name: wald[name] for name in asked}
 
