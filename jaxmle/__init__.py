@@ -56,6 +56,7 @@ from .declare.tree import Tree
 from .errors import DataError, FitWarning, ModelError
 from .fit import fit
 from .fits import FitMany
+from .infer.bound import CramerRao, cramer_rao
 from .infer.tests import likelihood_ratio_test, score_test, wald_test
 from .path import Path, fit_path
 from .result import Fit, load
@@ -72,6 +73,7 @@ __all__ = [
     "BHHH",
     "Correlation",
     "Covariance",
+    "CramerRao",
     "CrossValidation",
     "DataError",
     "Distribution",
@@ -110,6 +112,7 @@ __all__ = [
     "censored",
     "conditional_logit",
     "conway_maxwell_poisson",
+    "cramer_rao",
     "cross_validate",
     "datasets",
     "dirichlet",

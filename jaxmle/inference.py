@@ -64,7 +64,7 @@ class Inference:
             what = "A covariance by cluster" if choice.kind == "default" else f"The covariance {choice.kind!r}"
             raise ModelError(f"{what} needs the data, which a loaded fit does not have; fit again.")
         s = self.session
-        draw = lambda n, key: data_sets(self.model, self.estimates, s.used, n, key)
+        draw = lambda n, key: data_sets(self.model, self.estimates.params, s.used, n, key)
         return covariance_of(self.estimates, s.objective, s.z, s.hessian, choice, s.sampling_weights, draw)
 
     def _choice(self, kind: str, cluster: Any, lags: int | None, draws: int | None, key: int) -> Choice:
