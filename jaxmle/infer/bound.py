@@ -13,7 +13,7 @@ import numpy as np
 from ..declare.conditional import conditional_of
 from ..declare.model import Model
 from ..errors import ModelError
-from ..objective.rebuild import bound, read, whole_truth
+from ..objective.rebuild import bound, read, rebuilt, whole_truth
 from .covariance import observed
 from .predict import data_sets, simulated_columns
 from .reported import Reported
@@ -98,10 +98,11 @@ def cramer_rao(
     table = read(data)
     if model.unit_kind != "row":
         raise ModelError("cramer_rao takes models whose observations are rows.")
+    known = all(name in table.names for name in conditional.response)
+    model = bound(model, table) if known else model  # labels are learnt
     truth = whole_truth(model, params, table)
-    if not all(name in table.names for name in conditional.response):
-        table = table.with_columns(simulated_columns(model, truth, table, key))
-    model, objective, z = bound(model, truth, table)
+    table = table if known else table.with_columns(simulated_columns(model, truth, table, key))
+    objective, z = rebuilt(model, truth, table)
     draw = lambda n, key: data_sets(model, truth, table, n, key)
     information, about = information_at(objective, z, (), draw, draws, key)
     reported = Reported.at(objective, z)

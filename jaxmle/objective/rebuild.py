@@ -41,10 +41,9 @@ def _at(built: Built, params: Mapping[str, Any]) -> np.ndarray:
     return built.objective.to_z(u)
 
 
-def bound(model: Model, params: Mapping[str, Any], table: Table) -> tuple[Model, Objective, np.ndarray]:
-    """The model as the rows of `table` have bound it, and what `rebuilt` returns."""
-    built = _built(model, table)
-    return built.model, built.objective, _at(built, params)
+def bound(model: Model, table: Table) -> Model:
+    """The model as the rows of `table` have bound it: levels and knots learnt."""
+    return _built(model, table).model
 
 
 def whole_truth(model: Model, params: Mapping[str, Any], table: Table) -> dict[str, Any]:
@@ -59,6 +58,9 @@ def whole_truth(model: Model, params: Mapping[str, Any], table: Table) -> dict[s
     held = np.ones(objective.layout.size, bool)
     held[objective.free] = False
     for block in objective.layout.blocks:
+        n = block.stop - block.start
+        if block.is_linear and block.name in params and np.size(params[block.name]) == 1 < n:  # one for all is a start
+            raise ModelError(f"params of {block.name!r} must be {n} numbers: {_labels(block)}.")
         given = block.name in params or (block.elementwise and set(block.labels()) <= set(params))
         if not given and not held[block.start : block.stop].all():
             raise ModelError(f"params lacks {block.name!r}: give every parameter its true value ({_labels(block)}).")
