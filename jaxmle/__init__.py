@@ -57,6 +57,7 @@ from .errors import DataError, FitWarning, ModelError
 from .estimate import estimate
 from .fit import fit
 from .fits import FitMany
+from .infer.bound import CramerRao, cramer_rao
 from .infer.tests import likelihood_ratio_test, score_test, wald_test
 from .path import Path, fit_path
 from .result import Fit, load
@@ -73,6 +74,7 @@ __all__ = [
     "BHHH",
     "Correlation",
     "Covariance",
+    "CramerRao",
     "CrossValidation",
     "DataError",
     "Distribution",
@@ -111,6 +113,7 @@ __all__ = [
     "censored",
     "conditional_logit",
     "conway_maxwell_poisson",
+    "cramer_rao",
     "cross_validate",
     "datasets",
     "dirichlet",

@@ -212,7 +212,24 @@ def _inverse(jacobian: np.ndarray) -> np.ndarray:
 def simulate(model: Model, estimates: Estimates, table: Any, key: Any) -> np.ndarray:
     """One response for each row of `table`, drawn from the fitted distribution; labels where the response has them."""
     conditional = conditional_of(model, "simulate")
-    draws = _drawn(model, conditional, estimates, table, key)
+    return _as_given(conditional, _drawn(model, conditional, estimates.params, table, key))
+
+
+def simulated_columns(model: Model, params: Mapping[str, Any], table: Any, key: int) -> dict[str, np.ndarray]:
+    """A response for each row of `table`, drawn at `params`: the columns as a user would have them."""
+    conditional = conditional_of(model, "A simulation")
+    if conditional.support is None and len(conditional.response) == 1 and getattr(conditional, "levels", ()) is None:
+        raise ModelError(
+            f"The labels of {conditional.response[0]!r} are not known: take the model of a fit (fit.model), or give the "
+            "data a column of labels."
+        )
+    drawn = np.asarray(_as_given(conditional, _drawn(model, conditional, params, table, key)))
+    columns = drawn.T if len(conditional.response) > 1 else [drawn]
+    return dict(zip(conditional.response, columns))
+
+
+def _as_given(conditional: Conditional, draws: list[np.ndarray]) -> np.ndarray:
+    """Draws in the user's terms: labels where the response has them, whole numbers where it is a count."""
     if len(draws) > 1:
         return np.stack(draws, axis=1)
     levels = getattr(conditional, "levels", None)
@@ -231,6 +248,23 @@ def responses(model: Model, estimates: Estimates, table: Any, n: int, key: int) 
             f"A parametric bootstrap draws the one response of a family; this one has the columns "
             f"{', '.join(map(repr, (*conditional.response, *more)))}. Use kind='pairs'."
         )
+    (drawn,) = _many(model, conditional, estimates.params, table, n, key)
+    return {conditional.response[0]: drawn}
+
+
+def data_sets(
+    model: Model | None, params: Mapping[str, Any], table: Any, n: int, key: int
+) -> list[dict[str, np.ndarray]]:
+    """`n` data sets drawn for the rows of `table`: for each the columns of the response as the log-density sees them."""
+    conditional = conditional_of(model, "A simulation")
+    drawn = _many(model, conditional, params, table, n, key)  # type: ignore[arg-type]
+    return [dict(zip(conditional.response, columns)) for columns in zip(*drawn)]
+
+
+def _many(
+    model: Model, conditional: Conditional, params: Mapping[str, Any], table: Any, n: int, key: int
+) -> list[np.ndarray]:
+    """For each part of the response `n` draws for each row, (n, rows)."""
     rows = np.arange(table.n_rows)
     at_once = max(1, ROWS_AT_ONCE // table.n_rows)
     out = []
@@ -239,16 +273,15 @@ def responses(model: Model, estimates: Estimates, table: Any, n: int, key: int) 
         tall = table.take(np.tile(rows, many))
         with runtime.x64():
             own = jax.random.fold_in(jax.random.key(int(key)), first)
-        (drawn,) = _drawn(model, conditional, estimates, tall, own)
-        out.append(drawn.reshape(many, table.n_rows))
-    return {conditional.response[0]: np.concatenate(out)}
+        out.append([d.reshape(many, table.n_rows) for d in _drawn(model, conditional, params, tall, own)])
+    return [np.concatenate(parts) for parts in zip(*out)]
 
 
 ROWS_AT_ONCE = 1_000_000
 """Rows for which responses are drawn in one go."""
 
 
-def _drawn(model: Model, conditional: Any, estimates: Estimates, table: Any, key: Any) -> list[np.ndarray]:
+def _drawn(model: Model, conditional: Any, params: Mapping[str, Any], table: Any, key: Any) -> list[np.ndarray]:
     """For each part of the response, one number for each row."""
     n = table.n_rows
     with runtime.x64():
@@ -258,7 +291,7 @@ def _drawn(model: Model, conditional: Any, estimates: Estimates, table: Any, key
     return [
         function_of_rows(
             model,
-            estimates.params,
+            params,
             table,
             Draw(conditional, vector=parts > 1),
             {KEY: words} | ({INDEX: np.full(n, i)} if parts > 1 else {}),

@@ -291,14 +291,14 @@ class Objective:
     def terms(self, z: np.ndarray) -> np.ndarray:
         """The log-density of every unit, shape (units,), in the order of the data."""
         out = np.empty(self.n_units)
-        for units, values in self._per_unit("terms", z):
+        for units, values in self.each_unit(passes.per_unit, ("terms",), self.to_u(z)):
             out[units] = values
         return out
 
     def scores(self, z: np.ndarray) -> np.ndarray:
         """The gradient of every unit's log-density in `z`, shape (units, size), without weights."""
         out = np.empty((self.n_units, self.size))
-        for units, values in self._per_unit("scores", z):
+        for units, values in self.each_unit(passes.per_unit, ("scores",), self.to_u(z)):
             out[units] = values[:, self.free] * self.scale
         return out
 
@@ -309,11 +309,10 @@ class Objective:
             out[part.units] = jax.device_get(part.data["weights"])[part.chunk, part.row]
         return out
 
-    def _per_unit(self, what: str, z: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Units, and a number or a vector for each."""
-        args = self.to_u(z), self.constants
-        calls = [(self.likelihood, s.length, what, *args, s.data, s.span) for s in self.stretches]
-        for stretch, values in zip(self.stretches, self._run_each(passes.per_unit, calls)):
+    def each_unit(self, f: Callable, static: tuple, *args: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Units, and a number or a vector for each, of a pass `f(program, length, *static, *args, constants, data, span)`."""
+        calls = [(self.likelihood, s.length, *static, *args, self.constants, s.data, s.span) for s in self.stretches]
+        for stretch, values in zip(self.stretches, self._run_each(f, calls)):
             part, (first, stop) = stretch.of, stretch.span
             here = (part.chunk >= first) & (part.chunk < stop)
             values = np.moveaxis(jax.device_get(values), -1, 1)

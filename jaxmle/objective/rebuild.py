@@ -11,8 +11,10 @@ import numpy as np
 
 from ..data.tables import Table
 from ..declare.model import Model
-from .build import build
+from ..errors import ModelError
+from .build import Built, build
 from .fixing import start_vector
+from .layout import Block
 from .objective import Objective
 
 NUMBERS_AT_ONCE = 5_000_000
@@ -25,10 +27,58 @@ def rebuilt(model: Model, params: Mapping[str, Any], table: Table) -> tuple[Obje
     Raises:
         DataError: for data that the model cannot use.
     """
-    built = build(model, table, weights=np.ones(table.n_rows), to_fit=False)
+    built = _built(model, table)
+    return built.objective, _at(built, params)
+
+
+def _built(model: Model, table: Table) -> Built:
+    return build(model, table, weights=np.ones(table.n_rows), to_fit=False)
+
+
+def _at(built: Built, params: Mapping[str, Any]) -> np.ndarray:
     known = {name: value for name, value in params.items() if name in built.model.params}
     u, _ = start_vector(built.model, built.objective.layout, known)
-    return built.objective, built.objective.to_z(u)
+    return built.objective.to_z(u)
+
+
+def bound(model: Model, table: Table) -> Model:
+    """The model as the rows of `table` have bound it: levels and knots learnt."""
+    return _built(model, table).model
+
+
+def whole_truth(model: Model, params: Mapping[str, Any], table: Table) -> dict[str, Any]:
+    """Every parameter on its natural scale, from values by name or by flat name; the response is not looked at.
+
+    Raises:
+        ModelError: for names that are unknown, and those that are missing.
+        DataError: for rows that the predictors cannot use.
+    """
+    objective = _built(replace(model, log_density=_nothing, unit="row"), table).objective
+    u, _ = start_vector(model, objective.layout, params, "params")
+    held = np.ones(objective.layout.size, bool)
+    held[objective.free] = False
+    for block in objective.layout.blocks:
+        n = block.stop - block.start
+        if block.is_linear and block.name in params and np.size(params[block.name]) == 1 < n:  # one for all is a start
+            raise ModelError(f"params of {block.name!r} must be {n} numbers: {_labels(block)}.")
+        given = block.name in params or (block.elementwise and set(block.labels()) <= set(params))
+        if not given and not held[block.start : block.stop].all():
+            raise ModelError(f"params lacks {block.name!r}: give every parameter its true value ({_labels(block)}).")
+    return objective.natural(objective.to_z(u))[0]
+
+
+def _labels(block: Block) -> str:
+    labels = block.labels()
+    return ", ".join(labels[:8]) + (", ..." if len(labels) > 8 else "")
+
+
+def _nothing(p: Any, row: Any) -> float:
+    return 0.0
+
+
+def read(data: Any) -> Table:
+    """The user's data, in any form that `fit` takes."""
+    return Table.read(data)
 
 
 def log_density_of(model: Model, params: Mapping[str, Any], data: Any) -> np.ndarray:

@@ -200,7 +200,8 @@ def _remarks(e: Estimates) -> tuple[str, ...]:
         more = f" and {len(e.fixed) - 12} more" if len(e.fixed) > 12 else ""
         out.append(f"held fixed: {', '.join(held)}{more}")
     if e.covariance_kind != "observed":
-        out.append(f"standard errors: {e.covariance_kind} covariance")
+        about = f", {e.covariance_about}" if e.covariance_about else ""
+        out.append(f"standard errors: {e.covariance_kind} covariance{about}")
     if len(e.optima) > 1:
         values = ", ".join(digits.number(float(v), 2) for v, _ in e.optima[:5]) + (", …" if len(e.optima) > 5 else "")
         out.append(
