@@ -11,6 +11,9 @@ from scipy.special import chdtrc
 
 from ..errors import ModelError
 from ..objective.objective import Objective
+from .boundary import mixture_weights
+from .chi_squares import mixture_tail
+from .comparable import check_likelihood, check_same_data
 from .hypotheses import equations
 from .profile import optimum_of
 from .restricted import Restricted, equation_of, restricted
@@ -20,9 +23,16 @@ Hypothesis = str | Sequence[str] | Callable[[Mapping[str, Any]], Any]
 """Equations in coefficients, `"age = income, C(site)[B] = 0"`, or a function of the parameters that is zero."""
 
 
+SAME = 1e-8
+"""Of the log-likelihood: so small a gain is none, but what searches leave."""
+
+
 @dataclass(frozen=True)
 class Test:
-    """A test's `statistic`, its degrees of freedom `df` and its `p_value`; `name` says which, `hypothesis` of what."""
+    """A test's `statistic`, its degrees of freedom `df` and its `p_value`; `name` says which, `hypothesis` of what.
+
+    Where the statistic is a mixture of χ² with df − k, ..., df degrees of freedom, `weights` are the k + 1 shares.
+    """
 
     __test__ = False
 
@@ -31,11 +41,16 @@ class Test:
     df: int
     p_value: float
     hypothesis: str = ""
+    weights: tuple[float, ...] = ()
 
     def __repr__(self) -> str:
         p = f"p = {self.p_value:.3g}"
         words = f" of {self.hypothesis}" if self.hypothesis else ""
-        return f"{self.name[0].upper()}{self.name[1:]}{words}: {self.statistic:.4g} on {self.df} df, {p}"
+        df = f"{self.df} df"
+        if self.weights:
+            shares = ", ".join(f"{w:.3g}" for w in self.weights)
+            df = f"{self.df - len(self.weights) + 1} to {self.df} df (a mixture, {shares})"
+        return f"{self.name[0].upper()}{self.name[1:]}{words}: {self.statistic:.4g} on {df}, {p}"
 
 
 def wald_test(fit: Any, hypothesis: Hypothesis, kind: str = "default", cluster: Any = None) -> Test:
@@ -75,42 +90,45 @@ def wald_test(fit: Any, hypothesis: Hypothesis, kind: str = "default", cluster: 
     return Test("Wald test", statistic, len(gap), float(chdtrc(len(gap), statistic)), words)
 
 
-def likelihood_ratio_test(small: Any, large: Any, boundary: int = 0) -> Test:
+def likelihood_ratio_test(small: Any, large: Any, boundary: int | str | Sequence[str] = 0) -> Test:
     """The likelihood-ratio test of a model against a larger one that contains it, or of a hypothesis about one fit.
 
     Arguments:
         small, large: two `Fit`s of the same data; or a `Fit` and a hypothesis about it, `"age = 0, income = 2*height"`,
             which may be nonlinear, or a function of the parameters that is zero: the model is then fitted again under it.
-        boundary: how many of the restrictions hold a parameter at the end of its range (a variance at zero): 0 or 1. With
-            one the statistic is, under the hypothesis, χ² with one degree of freedom less half of the time (Self and
-            Liang, 1987, Journal of the American Statistical Association 82, 605-610).
+        boundary: how many of the restrictions hold a parameter at the end of its range (a variance at zero), or the names
+            of these in the larger model. The statistic is then a mixture of χ² under the hypothesis: for one parameter
+            half of the time of one degree of freedom less (Self and Liang, 1987, Journal of the American Statistical
+            Association 82, 605-610), for several by the correlations of their estimates (Shapiro, 1985, Biometrika 72,
+            133-144). An estimate that is at the end itself is no hindrance.
+
+    Returns:
+        A `Test`, with the `weights` of the mixture where it is one.
 
     Raises:
         ModelError: for fits that cannot be compared, and for a hypothesis that cannot be read or holds nowhere.
     """
-    if isinstance(large, (str, list, tuple)) or callable(large):
+    if isinstance(large, (str, list, tuple)) or (callable(large) and not hasattr(large, "estimates")):
         return _of_hypothesis(small, large, boundary)
-    for fit in (small, large):
-        _check_likelihood(fit)
-    if small.n_obs != large.n_obs:
-        raise ModelError(f"The fits are of {small.n_obs:g} and {large.n_obs:g} observations; they need the same data.")
+    check_likelihood(small)
+    check_likelihood(large, at_bound=bool(boundary))
+    check_same_data((small, large))
     df = large.df - small.df
     if df <= 0:
         raise ModelError(
             f"The first model has {small.df} free parameters, the second {large.df}: name the smaller first."
         )
-    if boundary not in (0, 1) or boundary > df:
-        raise ModelError(f"boundary must be 0 or 1, the number of restrictions at an end of a range; got {boundary!r}.")
-    statistic = 2 * (large.log_likelihood - small.log_likelihood)
-    if statistic < -1e-6 * max(1.0, abs(large.log_likelihood)):
+    statistic, unit = 2 * (large.log_likelihood - small.log_likelihood), max(1.0, abs(large.log_likelihood))
+    weights = mixture_weights(small, large, boundary, df)
+    if statistic < -1e-6 * unit:
         raise ModelError(
             f"The larger model has the lower log-likelihood, by {-statistic / 2:.4g}: it does not contain the other."
         )
-    statistic = max(statistic, 0.0)
-    p_value = float(chdtrc(df, statistic))
-    if boundary:
-        p_value = 0.5 * p_value + 0.5 * (float(chdtrc(df - 1, statistic)) if df > 1 else float(statistic == 0.0))
-    return Test("likelihood-ratio test", statistic, df, p_value, f"{small.df} against {large.df} parameters")
+    statistic = statistic if statistic > SAME * unit else 0.0
+    p_value = mixture_tail(statistic, range(df - len(weights) + 1, df + 1), weights)
+    words = f"{small.df} against {large.df} parameters"
+    mixture = tuple(weights.tolist()) if len(weights) > 1 else ()
+    return Test("likelihood-ratio test", statistic, df, p_value, words, mixture)
 
 
 def _of_hypothesis(fit: Any, hypothesis: Hypothesis, boundary: Any) -> Test:
@@ -123,22 +141,10 @@ def _of_hypothesis(fit: Any, hypothesis: Hypothesis, boundary: Any) -> Test:
 
 def _restricted(fit: Any, hypothesis: Hypothesis, what: str) -> tuple[Restricted, str]:
     """The best point under a hypothesis, and its words."""
-    _check_likelihood(fit)
+    check_likelihood(fit)
     optimum = optimum_of(fit, what)
     f, words = equation_of(fit, hypothesis)
     return restricted(optimum, f, words), words
-
-
-def _check_likelihood(fit: Any) -> None:
-    """Raises `ModelError` for what has no likelihood at its maximum."""
-    if not hasattr(fit, "estimates"):
-        raise ModelError(f"A likelihood-ratio test takes a Fit, and another or a hypothesis as text; got {fit!r}.")
-    if not fit.converged:
-        raise ModelError(f"The {fit.estimates.title} has no proved optimum, so no likelihood to compare.")
-    if fit.estimates.subtitle:
-        raise ModelError(f"A {fit.estimates.subtitle} estimate has no likelihood-ratio test.")
-    if fit.session is not None and fit.session.sampling_weights:
-        raise ModelError("Sampling weights make no likelihood: use wald_test.")
 
 
 def score_test(fit: Any, hypothesis: Hypothesis | None = None, kind: str = "observed") -> Test:

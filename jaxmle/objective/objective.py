@@ -309,6 +309,16 @@ class Objective:
             out[part.units] = jax.device_get(part.data["weights"])[part.chunk, part.row]
         return out
 
+    def column(self, name: str) -> np.ndarray | None:
+        """What the log-density reads as column `name`, one entry per unit; None where units have several rows each."""
+        if self.program.unit != "row" or any(name not in part.data["columns"] for part in self.parts):
+            return None
+        found = [np.moveaxis(jax.device_get(p.data["columns"][name]), -1, 1)[p.chunk, p.row] for p in self.parts]
+        out = np.empty((self.n_units, *found[0].shape[1:]), found[0].dtype)
+        for part, values in zip(self.parts, found):
+            out[part.units] = values
+        return out
+
     def _per_unit(self, what: str, z: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Units, and a number or a vector for each."""
         args = self.to_u(z), self.constants

@@ -182,7 +182,7 @@ def test_restrictions_in_closed_form():
             jm.likelihood_ratio_test(fit, text)
     with pytest.raises(jm.ModelError, match="boundary= is of two fits"):
         jm.likelihood_ratio_test(fit, "sd = 1", boundary=1)
-    with pytest.raises(jm.ModelError, match="takes a Fit"):
+    with pytest.raises(jm.ModelError, match="A Fit is needed"):
         jm.likelihood_ratio_test("sd = 1", fit)
 
 
@@ -201,7 +201,7 @@ def test_fits_that_cannot_be_compared(fit, moths):
     for first, second, message in (
         (fit, small, "name the smaller first"),
         (jm.fit(jm.bernoulli("y ~ ldose"), part, weights="w"), fit, "the same data"),
-        (ridge, fit, "has no likelihood-ratio test"),
+        (ridge, fit, "has no likelihood at its maximum"),
     ):
         with pytest.raises(jm.ModelError, match=message):
             jm.likelihood_ratio_test(first, second)
@@ -209,6 +209,9 @@ def test_fits_that_cannot_be_compared(fit, moths):
         jm.score_test(fit)
     with pytest.raises(jm.ModelError, match="boundary must be"):
         jm.likelihood_ratio_test(small, fit, boundary=2)
+    other = moths | {"y": 1 - moths["y"]}
+    with pytest.raises(jm.ModelError, match="different responses, first in row 0"):
+        jm.likelihood_ratio_test(jm.fit(jm.bernoulli("y ~ ldose"), other, weights="w"), fit)
 
 
 def test_the_median_lethal_dose(fit):
