@@ -56,7 +56,10 @@ from .declare.tree import Tree
 from .errors import DataError, FitWarning, ModelError
 from .fit import fit
 from .fits import FitMany
+from .infer.comparison import compare
+from .infer.information_matrix import information_matrix_test
 from .infer.tests import likelihood_ratio_test, score_test, wald_test
+from .infer.vuong import vuong_test
 from .path import Path, fit_path
 from .result import Fit, load
 from .solve.lbfgs import LBFGS
@@ -108,6 +111,7 @@ __all__ = [
     "categorical",
     "cauchy",
     "censored",
+    "compare",
     "conditional_logit",
     "conway_maxwell_poisson",
     "cross_validate",
@@ -127,6 +131,7 @@ __all__ = [
     "gompertz",
     "gumbel",
     "hurdle",
+    "information_matrix_test",
     "inverse_gaussian",
     "laplace",
     "likelihood_ratio_test",
@@ -148,6 +153,7 @@ __all__ = [
     "truncated",
     "tweedie",
     "von_mises",
+    "vuong_test",
     "wald_test",
     "weibull",
     "wrap",

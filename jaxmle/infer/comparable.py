@@ -43,7 +43,7 @@ def check_same_data(fits: Sequence[Any]) -> None:
         if y is None or z is None:
             continue
         if y.shape != z.shape or not np.array_equal(y, z, equal_nan=True):
-            differ = "" if y.shape != z.shape else f", first in {rows_in_words(np.flatnonzero(_differ(y, z)), 1)}"
+            differ = "" if y.shape != z.shape else f" in {rows_in_words(a.source.rows[_differ(y, z)])}"
             raise ModelError(
                 f"The fits are of different responses{differ}: likelihoods compare for the same one, on the same scale."
             )

@@ -291,14 +291,21 @@ class Objective:
     def terms(self, z: np.ndarray) -> np.ndarray:
         """The log-density of every unit, shape (units,), in the order of the data."""
         out = np.empty(self.n_units)
-        for units, values in self._per_unit("terms", z):
+        for units, values in self._per_unit("terms", self.to_u(z)):
             out[units] = values
         return out
 
     def scores(self, z: np.ndarray) -> np.ndarray:
         """The gradient of every unit's log-density in `z`, shape (units, size), without weights."""
         out = np.empty((self.n_units, self.size))
-        for units, values in self._per_unit("scores", z):
+        for units, values in self._per_unit("scores", self.to_u(z)):
+            out[units] = values[:, self.free] * self.scale
+        return out
+
+    def bends(self, z: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """The Hessian of every unit's log-density at `z` times `v`, shape (units, size), without weights."""
+        out = np.empty((self.n_units, self.size))
+        for units, values in self._per_unit("bends", (self.to_u(z), self.direction(v))):
             out[units] = values[:, self.free] * self.scale
         return out
 
@@ -319,9 +326,9 @@ class Objective:
             out[part.units] = values
         return out
 
-    def _per_unit(self, what: str, z: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _per_unit(self, what: str, u: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Units, and a number or a vector for each."""
-        args = self.to_u(z), self.constants
+        args = u, self.constants
         calls = [(self.likelihood, s.length, what, *args, s.data, s.span) for s in self.stretches]
         for stretch, values in zip(self.stretches, self._run_each(passes.per_unit, calls)):
             part, (first, stop) = stretch.of, stretch.span

@@ -210,7 +210,7 @@ def test_fits_that_cannot_be_compared(fit, moths):
     with pytest.raises(jm.ModelError, match="boundary must be"):
         jm.likelihood_ratio_test(small, fit, boundary=2)
     other = moths | {"y": 1 - moths["y"]}
-    with pytest.raises(jm.ModelError, match="different responses, first in row 0"):
+    with pytest.raises(jm.ModelError, match="different responses in rows 0, 1, "):
         jm.likelihood_ratio_test(jm.fit(jm.bernoulli("y ~ ldose"), other, weights="w"), fit)
 
 
