@@ -90,10 +90,13 @@ def _weights(fit: Any, names: Sequence[str]) -> np.ndarray:
     information = s.hessian if fit.converged and s.hessian is not None else outer_product(s.objective, s.z)
     at = [entries.index(name) for name in names]
     covariance = observed(information)[np.ix_(at, at)]
-    if not (np.isfinite(covariance).all() and np.linalg.eigvalsh(covariance)[0] > 0):
+    with np.errstate(invalid="ignore"):  # scales are far apart where one has gone to its end
+        size = np.sqrt(np.diag(covariance))
+        correlation = covariance / np.outer(size, size)
+    if not (np.isfinite(correlation).all() and np.linalg.eigvalsh(correlation)[0] > 1e-12):
         raise ModelError(
             f"The information about {', '.join(names)} is not positive definite: weights of the mixture are not known. "
             "Simulate from the smaller model."
         )
     signs = np.array([_end(fit, name) for name in names], dtype=float)
-    return chi_bar_weights(covariance * np.outer(signs, signs))
+    return chi_bar_weights(correlation * np.outer(signs, signs))
