@@ -58,7 +58,10 @@ from .estimate import estimate
 from .fit import fit
 from .fits import FitMany
 from .infer.bound import CramerRao, cramer_rao
+from .infer.comparison import compare
+from .infer.information_matrix import information_matrix_test
 from .infer.tests import likelihood_ratio_test, score_test, wald_test
+from .infer.vuong import vuong_test
 from .path import Path, fit_path
 from .result import Fit, load
 from .solve.lbfgs import LBFGS
@@ -111,6 +114,7 @@ __all__ = [
     "categorical",
     "cauchy",
     "censored",
+    "compare",
     "conditional_logit",
     "conway_maxwell_poisson",
     "cramer_rao",
@@ -132,6 +136,7 @@ __all__ = [
     "gompertz",
     "gumbel",
     "hurdle",
+    "information_matrix_test",
     "inverse_gaussian",
     "laplace",
     "likelihood_ratio_test",
@@ -153,6 +158,7 @@ __all__ = [
     "truncated",
     "tweedie",
     "von_mises",
+    "vuong_test",
     "wald_test",
     "weibull",
     "wrap",

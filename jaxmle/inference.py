@@ -213,21 +213,26 @@ class Inference:
         return resampled(self, optimum, self._with_covariance.std_errors, n, kind, self._clusters(cluster), key)
 
     def transform(
-        self, f: Callable[[Mapping[str, Any]], Any], kind: str = "default", cluster: Any = None
+        self,
+        f: str | Sequence[str] | Callable[[Mapping[str, Any]], Any],
+        kind: str = "default",
+        cluster: Any = None,
     ) -> Transformed:
         """A function of the parameters, with standard errors by the delta method.
 
         Arguments:
-            f: a differentiable function of the parameters on their natural scale (a `Linear` by its coefficients), written
-                with `jax.numpy`; it may return any structure of numbers and arrays.
+            f: an expression in coefficients, `"age / income"`, or several; or a differentiable function of the parameters on
+                their natural scale (a `Linear` by its coefficients), written with `jax.numpy`; it may return any structure
+                of numbers and arrays.
             kind, cluster: of the covariance, as in `covariance`.
 
         Returns:
-            A `Transformed`: `estimate` and `std_error` of the structure that `f` returns, `covariance` of all its numbers,
-            and `confint(level)`.
+            A `Transformed`: `estimate` and `std_error` of the structure that `f` returns (a number for one expression, a
+            mapping by text for several), `covariance` of all its numbers, and `confint(level)`.
 
         Raises:
-            ModelError: for a function that cannot be differentiated, and for a loaded fit.
+            ModelError: for an expression that cannot be read, a function that cannot be differentiated, and a function of
+                the parameters of a loaded fit.
         """
         return transform(self, f, kind, cluster)
 

@@ -16,6 +16,7 @@ from .declare.model import Model
 from .errors import ModelError
 from .infer.averages import Case
 from .infer.certificate import Certificate
+from .infer.comparison import aicc, tic
 from .infer.effects import Effects, contrasts, marginal_effects
 from .infer.goodness import deviance, null_model, pearson, pseudo_r_squared, residuals
 from .infer.predict import predict, simulate
@@ -70,6 +71,16 @@ class Fit(Inference):
     def bic(self) -> float:
         """−2·log-likelihood + log(n_obs)·df."""
         return -2 * self.log_likelihood + float(np.log(self.n_obs)) * self.df
+
+    @property
+    def aicc(self) -> float:
+        """AIC corrected for few observations: + 2·df·(df + 1)/(n_obs − df − 1)."""
+        return aicc(self.log_likelihood, self.df, self.n_obs)
+
+    @property
+    def tic(self) -> float:
+        """Takeuchi's criterion, right for a wrong model: −2·log-likelihood + 2·trace(J⁻¹K)."""
+        return tic(self)
 
     @property
     def converged(self) -> bool:

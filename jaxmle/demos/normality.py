@@ -29,7 +29,7 @@ def run(picture: Path) -> bool:
         z = np.sort((fits.coef[:, 0] - RATE) / fits.std_errors[:, 0])
         found.append(z)
         covered = gammainc(n, n + WIDE * np.sqrt(n)) - gammainc(n, max(n - WIDE * np.sqrt(n), 0.0))
-        inside = np.mean(np.abs(z) < WIDE)
+        inside = float(np.mean(np.abs(z) < WIDE))
         numbers.compare(f"share of 95 % intervals that hold the truth, n = {n}", inside, covered, 0.013)
         distance = np.abs((np.arange(SAMPLES) + 0.5) / SAMPLES - ndtr(z)).max()
         numbers.compare("  largest distance to the normal distribution", distance, 0.0, 0.35 / np.sqrt(n) + 0.02)

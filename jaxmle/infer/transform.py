@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from .. import runtime
 from ..errors import ModelError
 from ..objective.layout import naturalise
 from ..objective.source import explained
+from .hypotheses import Expressions, expressions
 from .intervals import half_width
 from .predict import unconstrained_covariance
 
@@ -37,9 +38,18 @@ class Transformed:
 
 
 def transform(
-    fit: Any, f: Callable[[Mapping[str, Any]], Any], kind: str = "default", cluster: Any = None
+    fit: Any,
+    f: str | Sequence[str] | Callable[[Mapping[str, Any]], Any],
+    kind: str = "default",
+    cluster: Any = None,
 ) -> Transformed:
     """`Fit.transform`."""
+    if not callable(f):
+        read = expressions(f, fit.estimates.names)
+        values, covariance = of_coefficients(fit, read, kind, cluster)
+        errors = np.sqrt(np.diag(covariance))
+        named = lambda of: float(of[0]) if isinstance(f, str) and len(of) == 1 else dict(zip(read.words, of.tolist()))
+        return Transformed(named(values), named(errors), covariance)
     values, covariance, structure, shapes = _of(fit, f, kind, cluster)
     errors = np.sqrt(np.diag(covariance))
     ends = np.cumsum([0, *(int(np.prod(s)) for s in shapes)])
@@ -52,6 +62,17 @@ def transform(
 def transformed(fit: Any, f: Callable, kind: str, cluster: Any) -> tuple[np.ndarray, np.ndarray]:
     """All numbers of a function of the parameters, flat, and their covariance."""
     return _of(fit, f, kind, cluster)[:2]
+
+
+def of_coefficients(fit: Any, read: Expressions, kind: str, cluster: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Values of expressions in the coefficients and their covariance, NaN where a coefficient has no standard error."""
+    values, slopes = read.at(fit.estimates.values)
+    full = fit.covariance(kind, cluster)
+    lost = (slopes[:, np.isnan(np.diag(full))] != 0).any(axis=1)
+    known = np.flatnonzero(~np.isnan(np.diag(full)))
+    covariance = slopes[:, known] @ full[np.ix_(known, known)] @ slopes[:, known].T
+    covariance[lost], covariance[:, lost] = np.nan, np.nan
+    return values, covariance
 
 
 def _of(fit: Any, f: Callable, kind: str, cluster: Any) -> tuple[np.ndarray, np.ndarray, Any, list[tuple[int, ...]]]:

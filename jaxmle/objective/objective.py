@@ -302,11 +302,29 @@ class Objective:
             out[units] = values[:, self.free] * self.scale
         return out
 
+    def bends(self, z: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """The Hessian of every unit's log-density at `z` times `v`, shape (units, size), without weights."""
+        out = np.empty((self.n_units, self.size))
+        at = self.to_u(z), self.direction(v)
+        for units, values in self.each_unit(passes.per_unit, ("bends",), at):
+            out[units] = values[:, self.free] * self.scale
+        return out
+
     def weights(self) -> np.ndarray:
         """The weight of every unit."""
         out = np.empty(self.n_units)
         for part in self.parts:
             out[part.units] = jax.device_get(part.data["weights"])[part.chunk, part.row]
+        return out
+
+    def column(self, name: str) -> np.ndarray | None:
+        """What the log-density reads as column `name`, one entry per unit; None where units have several rows each."""
+        if self.program.unit != "row" or any(name not in part.data["columns"] for part in self.parts):
+            return None
+        found = [np.moveaxis(jax.device_get(p.data["columns"][name]), -1, 1)[p.chunk, p.row] for p in self.parts]
+        out = np.empty((self.n_units, *found[0].shape[1:]), found[0].dtype)
+        for part, values in zip(self.parts, found):
+            out[part.units] = values
         return out
 
     def each_unit(self, f: Callable, static: tuple, *args: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
