@@ -15,9 +15,12 @@ import numpy as np
 
 from ..errors import ModelError
 from .chi_squares import MOST, chi_bar_weights
-from .covariance import observed, outer_product
+from .covariance import observed
 from .intervals import chosen
 from .reported import Reported, entry_names
+
+FAR = 50.0
+"""On the unconstrained scale: as near to an end as makes no difference, and no number is too small yet."""
 
 
 def mixture_weights(small: Any, large: Any, boundary: int | str | Sequence[str], df: int) -> np.ndarray:
@@ -87,12 +90,8 @@ def _weights(fit: Any, names: Sequence[str]) -> np.ndarray:
         raise ModelError(
             f"{', '.join(whole)} depends on other entries of its parameter: its range has no end of its own."
         )
-    information = s.hessian if fit.converged and s.hessian is not None else outer_product(s.objective, s.z)
     at = [entries.index(name) for name in names]
-    covariance = observed(information)[np.ix_(at, at)]
-    with np.errstate(invalid="ignore"):  # scales are far apart where one has gone to its end
-        size = np.sqrt(np.diag(covariance))
-        correlation = covariance / np.outer(size, size)
+    correlation = _correlation(s, at, fit.converged)
     if not (np.isfinite(correlation).all() and np.linalg.eigvalsh(correlation)[0] > 1e-12):
         raise ModelError(
             f"The information about {', '.join(names)} is not positive definite: weights of the mixture are not known. "
@@ -100,3 +99,22 @@ def _weights(fit: Any, names: Sequence[str]) -> np.ndarray:
         )
     signs = np.array([_end(fit, name) for name in names], dtype=float)
     return chi_bar_weights(correlation * np.outer(signs, signs))
+
+
+def _correlation(session: Any, at: list[int], proved: bool) -> np.ndarray:
+    """Of the estimates numbered `at`: by the Hessian at an optimum inside, else by the scores where one is at its end.
+
+    Near an end the score in `z` vanishes, but in units of its own size it is that of the parameter itself.
+    """
+    if proved and session.hessian is not None:
+        covariance = observed(session.hessian)
+    else:
+        objective, z = session.objective, session.z.copy()
+        z[at] = np.clip(z[at], -FAR / objective.scale[at], FAR / objective.scale[at])
+        scores = np.sqrt(objective.weights())[:, None] * objective.scores(z)
+        with np.errstate(invalid="ignore"):
+            scores = scores / np.linalg.norm(scores, axis=0)
+        covariance = observed(scores.T @ scores) if np.isfinite(scores).all() else np.full((len(z), len(z)), np.nan)
+    covariance = covariance[np.ix_(at, at)]
+    size = np.sqrt(np.diag(covariance))
+    return covariance / np.outer(size, size)

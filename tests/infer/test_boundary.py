@@ -142,6 +142,20 @@ def test_an_estimate_at_the_end_of_its_range():
         jm.likelihood_ratio_test(small, large)
 
 
+@pytest.mark.filterwarnings("ignore::jaxmle.FitWarning")
+def test_one_of_two_estimates_at_the_end_of_its_range():
+    """Weights near those of this balanced design where both are zero and the error is one, by the Fisher information."""
+    data = crossed_data(0.0, 0.0, 60, 1)
+    none = {"mean": jm.Real(), "error": jm.Positive()}
+    large = jm.fit(jm.Model(crossed, none | {"a": jm.Positive(), "b": jm.Positive()}), data)
+    assert large.certificate.status == "boundary"
+    found = jm.likelihood_ratio_test(jm.fit(jm.Model(crossed, none), data), large, boundary=2)
+    information = np.array([[np.trace(u @ v) for v in (np.eye(6), A, B)] for u in (np.eye(6), A, B)]) / 2
+    v = np.linalg.inv(information)[1:, 1:]  # of normal variances: tr(U V)/2 for each pair, where the error is one
+    q = np.arccos(v[0, 1] / np.sqrt(v[0, 0] * v[1, 1])) / (2 * np.pi)
+    np.testing.assert_allclose(found.weights, [q, 0.5, 0.5 - q], atol=0.04)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::jaxmle.FitWarning")
 def test_p_values_are_uniform_where_the_hypothesis_is_true():
