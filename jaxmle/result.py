@@ -16,6 +16,7 @@ from .declare.model import Model
 from .errors import ModelError
 from .infer.certificate import Certificate
 from .infer.goodness import deviance, null_model, pearson, pseudo_r_squared, residuals
+from .infer.influence import Influence, influence_of
 from .infer.predict import predict, simulate
 from .infer.stored import read, write
 from .inference import Inference
@@ -169,6 +170,25 @@ class Fit(Inference):
         self._rows_of("null", None)
         assert self.session is not None
         return self.session.refit(null_model(self._known_model("null")))
+
+    def influence(self, kind: str | None = None) -> Influence:
+        """What each unit (row, or group) does to the estimates: leverage, Cook's distance, estimates without it.
+
+        One step from the optimum of all units to that without one, (H − H_i)⁻¹ s_i, for every unit in one read of the
+        data. A unit is left out with all of its weight.
+
+        Arguments:
+            kind: the information H_i of a unit: "expected" (as in generalised linear models, and for the normal exact) or
+                "observed" (of any density). By default "expected" where the family knows it, else "observed"; where a
+                density has more than 24 variables in a row, all of H, to first order.
+
+        Returns:
+            An `Influence`: arrays by unit, and `most(n)`, a table of the most influential.
+
+        Raises:
+            ModelError: for a fit that has no proved optimum or no data, a lasso, and unit="all".
+        """
+        return influence_of(self, self._with_covariance.std_errors, kind)
 
     def pseudo_r2(self, kind: str = "mcfadden") -> float:
         """How much better than the null model: "mcfadden", "mcfadden_adjusted", "cox_snell" or "nagelkerke"."""
