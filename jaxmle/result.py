@@ -14,6 +14,7 @@ import numpy as np
 from .data.tables import Table
 from .declare.model import Model
 from .errors import ModelError
+from .infer.bias import BiasCorrected, bias_corrected
 from .infer.certificate import Certificate
 from .infer.goodness import deviance, null_model, pearson, pseudo_r_squared, residuals
 from .infer.influence import Influence, influence_of
@@ -189,6 +190,23 @@ class Fit(Inference):
             ModelError: for a fit that has no proved optimum or no data, a lasso, and unit="all".
         """
         return influence_of(self, self._with_covariance.std_errors, kind)
+
+    def bias_corrected(self, kind: str | None = None) -> BiasCorrected:
+        """The estimates less their bias of order 1/n, which maximum likelihood leaves in small samples.
+
+        Arguments:
+            kind: "expected" (Cox and Snell, 1968, Journal of the Royal Statistical Society B 30, 248-275: expectations
+                under the fitted model, for families that know them) or "empirical" (Rilstone, Srivastava and Ullah, 1996,
+                Journal of Econometrics 75, 369-395: means over the data, for any log-density, right or wrong). By default
+                "expected" where it is known, else "empirical".
+
+        Returns:
+            A `BiasCorrected`, with `coef` and `bias` on the natural scale.
+
+        Raises:
+            ModelError: for a fit that has no proved optimum or no data, a penalised one, and unit="all".
+        """
+        return bias_corrected(self, self._with_covariance.std_errors, kind)
 
     def pseudo_r2(self, kind: str = "mcfadden") -> float:
         """How much better than the null model: "mcfadden", "mcfadden_adjusted", "cox_snell" or "nagelkerke"."""
