@@ -2,6 +2,7 @@
 
 from . import datasets, numerics
 from .batch import fit_many
+from .check import check_model
 from .cross_validation import CrossValidation, cross_validate
 from .declare.catalogue import (
     bernoulli,
@@ -108,6 +109,7 @@ __all__ = [
     "categorical",
     "cauchy",
     "censored",
+    "check_model",
     "conditional_logit",
     "conway_maxwell_poisson",
     "cross_validate",

@@ -25,6 +25,7 @@ DOOR = {
     "path",
     "cross_validation",
     "batch",
+    "check",
     "fits",
     "sklearn",
 }
