@@ -54,6 +54,7 @@ from .declare.matrices import Correlation, Covariance, Ordered, Simplex
 from .declare.model import Model
 from .declare.penalties import ElasticNet, Lasso, Ridge
 from .declare.tree import Tree
+from .design import design
 from .errors import DataError, FitWarning, ModelError
 from .fit import fit
 from .fits import FitMany
@@ -114,6 +115,7 @@ __all__ = [
     "conway_maxwell_poisson",
     "cross_validate",
     "datasets",
+    "design",
     "dirichlet",
     "exponential",
     "family",

@@ -20,6 +20,7 @@ from .declare.model import Model
 from .errors import DataError, FitWarning, ModelError
 from .infer.expectations import NODES, Responses, integrated, summed, with_ends
 from .infer.model_checks import (
+    BAD,
     OPEN,
     CheckLine,
     ModelCheck,
@@ -60,7 +61,7 @@ class _Plain:
 
 
 @dataclass(frozen=True)
-class _DrawBy:
+class DrawBy:
     """A draw by a function of the user's, from the key in `row[KEY]`."""
 
     function: Callable[..., Any]
@@ -110,10 +111,10 @@ def check_model(
     if isinstance(replicates, bool) or not isinstance(replicates, int | np.integer) or replicates < 0:
         raise ModelError(f"replicates must be a whole number from 0 up; got {replicates!r}.")
     conditional = model.log_density if isinstance(model.log_density, Conditional) else None
-    column, values, why = _response(model, conditional, response, support)
-    table = _table(model, data, column, values)
+    column, values, why = response_of(model, conditional, response, support)
+    table = rows_of(model, data, column, values)
     given = data is not None and (column is None or column in Table.read(data).names)
-    built = _built(model, table)
+    built = built_on(model, table)
     objective = built.objective
     u, _ = start_vector(built.model, objective.layout, {**built.starts, **(params or {})})
     rng = np.random.default_rng(key)
@@ -122,7 +123,7 @@ def check_model(
     probes: list[Probe] = []
     if not why and column is not None and values is not None:
         probes = _probes(built, column, values, points, rng, given)
-    draw = Draw(conditional) if conditional is not None else None if simulate is None else _DrawBy(hashable(simulate))
+    draw = Draw(conditional) if conditional is not None else None if simulate is None else DrawBy(hashable(simulate))
     lines = _on_the_response(probes, values, why)
     lines.append(derivatives(probes, objective if given else None, points, built.source.rows))
     usable = [p for p in probes if len(p.responses.y)]
@@ -134,7 +135,7 @@ def check_model(
     return ModelCheck(model.title, tuple(lines))
 
 
-def _response(
+def response_of(
     model: Model, conditional: Conditional | None, response: str | None, support: Any
 ) -> tuple[str | None, Support | None, str]:
     """The column of the response, its values, and why it cannot be integrated over, if it cannot."""
@@ -169,13 +170,13 @@ def _support(given: Any) -> Support:
     raise ModelError(f"support must be 'real', 'positive', 'counts', (low, high) or a jm.Support; got {given!r}.")
 
 
-def _table(model: Model, data: Any, column: str | None, values: Support | None) -> Table:
+def rows_of(model: Model, data: Any, column: str | None, values: Support | None) -> Table:
     """The rows: the user's, with a legal response where there is none."""
     table = None if data is None else Table.read(data)
     if column is None:
         if table is None:
             raise DataError(
-                "check_model needs data=, the rows that the model is about; or response= and support=, if its density "
+                "This needs data=, the rows that the model is about; or response= and support=, if its density "
                 "reads the response alone."
             )
         return table
@@ -190,7 +191,7 @@ def _table(model: Model, data: Any, column: str | None, values: Support | None) 
     return Table.read({column: made}) if table is None else table.with_columns({column: made})
 
 
-def _built(model: Model, table: Table) -> Built:
+def built_on(model: Model, table: Table) -> Built:
     weights = np.ones(table.n_rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitWarning)
@@ -249,7 +250,8 @@ def _on_the_response(probes: list[Probe], values: Support | None, why: str) -> l
     if not probes:
         names = ("sums to one" if counts else "integrates to one", "mean score is zero", "both informations agree")
         return [CheckLine(name, OPEN, why) for name in names]
-    return [integrates(probes, counts), *score_and_information(probes)]
+    first, *others = integrates(probes, counts), *score_and_information(probes)
+    return [first, *(replace(line, remedy="") if first.status == BAD else line for line in others)]
 
 
 def _recovery(
@@ -267,7 +269,7 @@ def _recovery(
     if conditional is not None:
         draw = Draw(conditional)
     table = built.table.take(np.arange(min(built.table.n_rows, MOST_ROWS)))
-    y = _simulated(model, params, table, draw, replicates, key)
+    y = simulated(model, params, table, draw, replicates, key)
     labels = getattr(conditional, "levels", None)
     support = None if conditional is None else conditional.support
     y = np.asarray(labels)[y.astype(int)] if labels is not None else y
@@ -297,7 +299,7 @@ def _reported(built: Built, params: Mapping[str, Any], names: tuple[str, ...]) -
     return np.array([values[name] for name in names])
 
 
-def _simulated(
+def simulated(
     model: Model, params: Mapping[str, Any], table: Table, draw: Callable[..., Any], sets: int, key: int
 ) -> np.ndarray:
     """Responses (sets, rows), drawn at the parameters."""

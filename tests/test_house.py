@@ -26,6 +26,7 @@ DOOR = {
     "cross_validation",
     "batch",
     "check",
+    "design",
     "fits",
     "sklearn",
 }
