@@ -2,6 +2,7 @@
 
 from . import datasets, numerics
 from .batch import fit_many
+from .check import check_model
 from .cross_validation import CrossValidation, cross_validate
 from .declare.catalogue import (
     bernoulli,
@@ -53,6 +54,7 @@ from .declare.matrices import Correlation, Covariance, Ordered, Simplex
 from .declare.model import Model
 from .declare.penalties import ElasticNet, Lasso, Ridge
 from .declare.tree import Tree
+from .design import design
 from .errors import DataError, FitWarning, ModelError
 from .estimate import estimate
 from .fit import fit
@@ -115,11 +117,13 @@ __all__ = [
     "cauchy",
     "censored",
     "compare",
+    "check_model",
     "conditional_logit",
     "conway_maxwell_poisson",
     "cramer_rao",
     "cross_validate",
     "datasets",
+    "design",
     "dirichlet",
     "exponential",
     "family",

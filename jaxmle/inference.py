@@ -13,6 +13,7 @@ import numpy as np
 from .data.tables import Table
 from .declare.model import Model
 from .errors import ModelError
+from .infer.bias import BiasCorrected, bias_corrected
 from .infer.bootstrap import Bootstrap, resampled
 from .infer.estimates import Estimates
 from .infer.intervals import chosen, wald_intervals
@@ -235,6 +236,23 @@ class Inference:
                 the parameters of a loaded fit.
         """
         return transform(self, f, kind, cluster)
+
+    def bias_corrected(self, kind: str | None = None) -> BiasCorrected:
+        """The estimates less their bias of order 1/n, which maximum likelihood leaves in small samples.
+
+        Arguments:
+            kind: "expected" (Cox and Snell, 1968, Journal of the Royal Statistical Society B 30, 248-275: expectations
+                under the fitted model, for families that know them) or "empirical" (Rilstone, Srivastava and Ullah, 1996,
+                Journal of Econometrics 75, 369-395: means over the data, for any log-density, right or wrong). By default
+                "expected" where it is known, else "empirical".
+
+        Returns:
+            A `BiasCorrected`, with `coef` and `bias` on the natural scale.
+
+        Raises:
+            ModelError: for a fit that has no proved optimum or no data, a penalised one, and unit="all".
+        """
+        return bias_corrected(self, self._with_covariance.std_errors, kind)
 
     def rounding(self) -> Rounding:
         """What rounding does to the fit: log-likelihood and score summed once more, without any.

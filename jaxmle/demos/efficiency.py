@@ -20,7 +20,7 @@ def run(picture: Path) -> bool:
     model = jm.logistic("y")
     y = np.random.default_rng(4).logistic(size=(SAMPLES, ROWS))
     likelihood, mean = jm.fit_many(model, {"y": y}).coef[:, 0], y.mean(axis=1)
-    bound = jm.cramer_rao(model, {"loc": [0.0], "scale": 1.0}, {"y": y[0]})
+    bound = jm.cramer_rao(model, {"loc": 0.0, "scale": 1.0}, {"y": y[0]})
     numbers, error = Numbers(), np.sqrt(2 / SAMPLES)
     least = ROWS * next(iter(bound.std_errors.values())) ** 2
     numbers.compare("n · the Cramér–Rao bound", least, 3.0, 1e-6)

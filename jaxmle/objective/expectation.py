@@ -19,10 +19,10 @@ import numpy as np
 from ..declare.conditional import Conditional
 from ..declare.distributions import integrals, numeric
 from ..errors import ModelError
-from .jeffreys import _density, _has_expected, _Truth
 from .objective import Objective, _added
 from .passes import _assemble, _dense_scores, _matrix_parts, _pass, sum_chunks
 from .rows import Program, log_densities, split, stacked_predictors
+from .rowwise import Truth, best_kind, density_of
 
 MASS, CENTRE = 1e-7, 1e-5
 """How far from one the probabilities of a response may add up, and from zero its mean score, in its standard deviations."""
@@ -30,12 +30,12 @@ MASS, CENTRE = 1e-7, 1e-5
 
 def _knows(program: Program) -> bool:
     """Whether the log-density says itself what it is expected to be, or why it cannot."""
-    own = getattr(type(_density(program)), "expected", None)
-    return _has_expected(program) or (own is not None and own is not Conditional.expected)
+    own = getattr(type(density_of(program)), "expected", None)
+    return best_kind(program) == "expected" or (own is not None and own is not Conditional.expected)
 
 
 def _one_number(program: Program) -> bool:
-    density = _density(program)
+    density = density_of(program)
     return (
         program.unit == "row"
         and isinstance(density, Conditional)
@@ -46,10 +46,10 @@ def _one_number(program: Program) -> bool:
 
 def _of_rows(program: Program, u: jax.Array, constants: Any, chunk: dict) -> tuple:
     """The rows' information, weighted and summed, and how many rows' responses were not met in full, or not centred."""
-    conditional = _density(program)
+    conditional = density_of(program)
     eta, dense = stacked_predictors(program, u, chunk), split(program, u)
     truth = log_densities(
-        replace(program, log_density=_Truth(conditional)),
+        replace(program, log_density=Truth(conditional)),
         eta,
         dense,
         constants,
@@ -107,14 +107,14 @@ def expected_information(objective: Objective, z: np.ndarray) -> tuple[np.ndarra
     program = objective.likelihood
     if _knows(program):
         return objective.evaluate(z, "expected").matrix, ""
-    if not isinstance(_density(program), Conditional):
+    if not isinstance(density_of(program), Conditional):
         raise ModelError(
             "The expected information needs the distribution of the response, and this model is a log-density alone: "
             "make a jm.Distribution of it, with jm.family(...), or take kind='observed'."
         )
     if not _one_number(program):
         return None, ""
-    matrix, lost, off = objective._over_parts(information, objective.to_u(z))
+    matrix, lost, off = objective.over_parts(information, objective.to_u(z))
     if lost:
         return None, ""
     if off:
@@ -122,7 +122,7 @@ def expected_information(objective: Objective, z: np.ndarray) -> tuple[np.ndarra
             "There is no expected information: the expectation of the score is not zero at these parameters, as where the "
             "support of the response moves with them."
         )
-    whole = _density(program).support.whole
+    whole = density_of(program).support.whole
     return _completed(objective, z, matrix), "summed over all counts" if whole else "by quadrature"
 
 

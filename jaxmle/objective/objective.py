@@ -199,7 +199,7 @@ class Objective:
     def _count(self, what: str) -> None:
         self.tally.passes[what] = self.tally.passes.get(what, 0) + 1
 
-    def _over_parts(self, f: Callable, *args: Any) -> Any:
+    def over_parts(self, f: Callable, *args: Any) -> Any:
         """The sum over all spans of chunks of a pass `f(program, *args, constants, data, span)`, on the host."""
         calls = [(self.likelihood, *args, self.constants, s.data, s.span) for s in self.stretches]
         return _summed(jax.device_get(self._run_each(f, calls)))
@@ -225,7 +225,7 @@ class Objective:
         """Value, gradient and matrix at `z`; `needs` is as in `passes.evaluate`."""
         self._count(needs)
         u = self.to_u(z)
-        sums = self._over_parts(passes.evaluate, needs, u)
+        sums = self.over_parts(passes.evaluate, needs, u)
         if penalised:
             sums = _added(sums, self._penalty(needs, u))
         return self._in_z(sums)
@@ -234,7 +234,7 @@ class Objective:
         """`evaluate` at each row of `z`, as one compiled batch."""
         self._count(needs)
         u = np.stack([self.to_u(row) for row in z])
-        sums = self._over_parts(passes.evaluate_batch, needs, u)
+        sums = self.over_parts(passes.evaluate_batch, needs, u)
         return [self._in_z(_added(tuple(s[i] for s in sums), self._penalty(needs, v))) for i, v in enumerate(u)]
 
     def value(self, z: np.ndarray) -> float:
@@ -248,7 +248,7 @@ class Objective:
         """The Hessian at `z` times `v`."""
         self._count("hvp")
         u, direction = self.to_u(z), self.direction(v)
-        total = self._over_parts(passes.hessian_product, u, direction)
+        total = self.over_parts(passes.hessian_product, u, direction)
         if self.program.penalties:
             args = (self.program, u, direction, self.constants)
             total = total + jax.device_get(self._run(passes.penalty_product, *args))
