@@ -30,7 +30,7 @@ def run(picture: Path) -> bool:
 
     def paint(ax: Any) -> None:
         for values, name in ((mean, "mean"), (likelihood, "maximum likelihood")):
-            ax.hist(np.sqrt(ROWS) * values, 70, (-7, 7), density=True, histtype="step", linewidth=1.6, label=name)
+            ax.hist(np.sqrt(ROWS) * values, 70, range=(-7, 7), density=True, histtype="step", linewidth=1.6, label=name)
         grid = np.linspace(-7, 7, 200)
         ax.plot(grid, np.exp(-(grid**2) / 6) / np.sqrt(6 * np.pi), color="0.2", linestyle=":", label="at the bound")
         label(ax, "Two estimates of a centre", "√n · estimate", "density")

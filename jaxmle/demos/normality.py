@@ -37,7 +37,7 @@ def run(picture: Path) -> bool:
     def paint(*axes: Any) -> None:
         grid = np.linspace(-4, 4, 200)
         for ax, n, z in zip(axes, ROWS, found):
-            ax.hist(z, 60, (-4, 4), density=True, color="0.8")
+            ax.hist(z, 60, range=(-4, 4), density=True, color="0.8")
             ax.plot(grid, np.exp(-0.5 * grid**2) / np.sqrt(2 * np.pi), linewidth=2, label="standard normal")
             label(ax, f"{n} rows", "(estimate − truth) / standard error", "density")
 
