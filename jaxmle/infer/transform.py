@@ -105,7 +105,7 @@ class Flat:
         """The structure that the function returned, of numbers whose last axis is flat."""
         ends = np.cumsum([0, *(int(np.prod(s)) for s in self._shapes)])
         lead = numbers.shape[:-1]
-        leaves = [numbers[..., a:b].reshape(*lead, *s)[()] for a, b, s in zip(ends, ends[1:], self._shapes)]
+        leaves = [numbers[..., a:b].reshape((*lead, *s))[()] for a, b, s in zip(ends, ends[1:], self._shapes)]
         return jax.tree.unflatten(self._structure, leaves)
 
 
