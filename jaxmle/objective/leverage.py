@@ -19,10 +19,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import designs
 from .objective import Objective
-from .passes import _columns, _columns_of, _order, _owners, _pass, _per_chunk, _scores
+from .passes import _columns_of, _order, _pass, _per_chunk, _scores
 from .rows import Program, log_densities, split, stacked_predictors
+from .rowwise import down, seconds, spread
 
 MOST_NUMBERS = 100
 """Numbers of one parameter that are the same for all rows, at most: every unit has a matrix of them."""
@@ -47,19 +47,6 @@ def shares(program: Program) -> list[Share]:
         out.append(Share(tuple(range(at, at + size)), np.arange(block.start, block.stop)))
         at += size
     return [share for share in out if share.of]
-
-
-def _second(program: Program, eta: jax.Array, dense: jax.Array, constants: Any, chunk: dict, pairs: list) -> jax.Array:
-    """Minus the second derivatives of each unit's log-density by pairs of variables, shape (pairs, rows)."""
-    k, first, second = eta.shape[0], *(jnp.array([pair[side] for pair in pairs], int) for side in (0, 1))
-
-    def along(i: jax.Array, f: Any, *x: jax.Array) -> jax.Array:
-        t_eta = jnp.broadcast_to((jnp.arange(k) == i).astype(eta.dtype)[:, None], eta.shape)
-        return jax.jvp(f, x, (t_eta, (jnp.arange(dense.shape[0]) + k == i).astype(dense.dtype)))[1]
-
-    terms = lambda e, d: -log_densities(program, e, d, constants, chunk)
-    twice = lambda n: along(second[n], lambda *x: along(first[n], terms, *x), eta, dense)
-    return _columns(twice, len(pairs)).astype(jnp.float64)
 
 
 def _without_pull(power: float, d: jax.Array, v: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -91,42 +78,28 @@ def adjusted(
 
     `inverse` holds V of each parameter in the order of the derivatives that chunks add up.
     """
-    k, parts = program.n_predictors, shares(program)
+    parts = shares(program)
     pairs = [(i, j) for share in parts for a, i in enumerate(share.of) for j in share.of[a:]]
     number = {pair: n for n, pair in enumerate(pairs)} | {(j, i): n for n, (i, j) in enumerate(pairs)}
-    starts = np.cumsum([len(program.layout.dense_index) if program.structured else 0, *_places(program)])
+    first, second = np.array(pairs, int).reshape(-1, 2).T
 
     def body(at: Any, constants: Any, chunk: dict) -> jax.Array:
         u, inverse = at
-        eta, dense = stacked_predictors(program, u, chunk), split(program, u)
+        x = stacked_predictors(program, u, chunk), split(program, u)
         g = jnp.concatenate(_scores(program, u, constants, chunk))
-        second = _second(program, eta, dense, constants, chunk, pairs)
-        second = second * chunk["weights"] if squared else second
-        one = jnp.ones(g.shape[-1])
-        data = chunk["designs"]
-        x = [designs.rows(c, data[o], one) for c, o in zip(_columns_of(program), _owners(program))]
-        v = lambda i, j: inverse[starts[i] : starts[i + 1], starts[j] : starts[j + 1]]
-
-        def held(i: int, j: int) -> jax.Array:
-            if i >= k:
-                return jnp.broadcast_to(inverse[i - k, j - k], one.shape)
-            return jnp.sum(x[i] * (v(i, j) @ x[j]), axis=0)
-
-        new, most = g, jnp.full(one.shape, -jnp.inf)
+        terms = lambda eta, dense: -log_densities(program, eta, dense, constants, chunk)
+        d = seconds(terms, x, (first, second)).astype(jnp.float64)
+        d = d * chunk["weights"] if squared else d
+        v = spread(program, inverse, chunk)
+        new, most = g, jnp.full(g.shape[-1:], -jnp.inf)
         for share in parts:
-            square = lambda f, of=share.of: jnp.stack([jnp.stack([f(i, j) for j in of]) for i in of])
+            of = np.array(share.of)
             pulled = jax.vmap(partial(_without_pull, power), in_axes=-1, out_axes=-1)
-            own, pull = pulled(square(lambda i, j: second[number[i, j]]), square(held), g[np.array(share.of)])
-            new, most = new.at[np.array(share.of)].set(own), jnp.maximum(most, pull)
-        by_predictor = zip(_columns_of(program), _owners(program), new[:k])
-        scores = [designs.rows(columns, data[owner], own) for columns, owner, own in by_predictor]
-        return jnp.concatenate([jnp.concatenate([new[k:], *scores])[_order(program)], most[None]])
+            own, pull = pulled(d[np.array([[number[i, j] for j in of] for i in of])], v[np.ix_(of, of)], g[of])
+            new, most = new.at[of].set(own), jnp.maximum(most, pull)
+        return jnp.concatenate([down(program, new, chunk)[_order(program)], most[None]])
 
     return _per_chunk(program, length, body, (u, inverse), constants, data, span)
-
-
-def _places(program: Program) -> list[int]:
-    return [c.places for c in _columns_of(program)]
 
 
 def adjusted_scores(
@@ -142,7 +115,7 @@ def adjusted_scores(
     program = objective.likelihood
     order = _order(program)
     n_dense = len(program.layout.dense_index) if program.structured else program.layout.size
-    whole = np.zeros([n_dense + sum(_places(program))] * 2)
+    whole = np.zeros([n_dense + sum(c.places for c in _columns_of(program))] * 2)
     for share, v in zip(shares(program), inverses):
         at = order[share.entries]
         whole[np.ix_(at, at)] = v

@@ -76,9 +76,13 @@ def pairs_of(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return first, second, number
 
 
-def seconds(terms: Callable[..., Any], x: tuple[jax.Array, jax.Array]) -> jax.Array:
-    """The second derivatives of each unit's `terms(η, d)`, by pairs (pairs, rows), in forward mode."""
-    first, second, _ = pairs_of(x[0].shape[0] + x[1].shape[0])
+def seconds(
+    terms: Callable[..., Any],
+    x: tuple[jax.Array, jax.Array],
+    pairs: tuple[np.ndarray, np.ndarray] | None = None,
+) -> jax.Array:
+    """The second derivatives of each unit's `terms(η, d)`, by pairs (pairs, rows), all by default, in forward mode."""
+    first, second = pairs or pairs_of(x[0].shape[0] + x[1].shape[0])[:2]
     i, j = jnp.asarray(first), jnp.asarray(second)
     return _columns(lambda n: along(i[n], lambda *y: along(j[n], terms, y), x), len(first))
 
@@ -162,14 +166,14 @@ def influence(program: Program, length: int, kind: str, u: Any, constants: Any, 
             ratio = jnp.linalg.det(left)
             h = jnp.linalg.solve(left, g.T[..., None])[..., 0].T
             own = _diagonal(program, m, d, chunk)
-        step = m @ _down(program, h, chunk)
+        step = m @ down(program, h, chunk)
         order = _order(program)
         return jnp.concatenate([step[order], own[order], ratio[None]])
 
     return _per_chunk(program, length, body, u, constants, data, span)
 
 
-def _down(program: Program, h: jax.Array, chunk: dict) -> jax.Array:
+def down(program: Program, h: jax.Array, chunk: dict) -> jax.Array:
     """Jᵀh of every unit, in the order of the derivatives that add up, shape (places, rows)."""
     k = program.n_predictors
     by_predictor = zip(_columns_of(program), _owners(program), h[:k])
