@@ -13,6 +13,7 @@ DEMOS: Mapping[str, str] = MappingProxyType(
         "bias": "the variance of a normal sample is estimated too small, by how much, and the correction",
         "consistency": "estimates close in on the truth as rows are added, at the rate of 1/√n",
         "normality": "estimates over their standard errors are standard normal, and intervals cover as often as they say",
+        "information": "curvature and spread of the slope are one thing if the model is right, and two if it is not",
         "efficiency": "no unbiased estimate is more precise: the Cramér–Rao bound, reached by one and missed by another",
         "invariance": "estimates and profile intervals do not depend on how a model is written down; Wald intervals do",
     }
