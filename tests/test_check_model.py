@@ -106,6 +106,18 @@ def test_the_wrong_sign():
     assert "Look at the sign" in check["integrates to one"].remedy
 
 
+def test_a_factorial_that_is_missing():
+    """rate^y e^-rate adds up to e^-rate / (1 - rate) below one, and to nothing above; no warning of NumPy's comes out."""
+    check = jm.check_model(
+        jm.Model(lambda p, row: row["y"] * jnp.log(p["rate"]) - p["rate"], {"rate": jm.Positive()}),
+        {"y": np.arange(5.0)},
+        response="y",
+        support="counts",
+    )
+    assert check["sums to one"].status == "✗"
+    assert "terms that are missing" in check["sums to one"].remedy
+
+
 def test_a_derivative_that_is_not_finite():
     def poisson(p, row):
         y = row["y"]

@@ -63,7 +63,8 @@ def summed(log_f: LogDensity, low: float, high: float) -> Responses:
         if not len(here):
             break
         values = _density(log_f(here))
-        y, f, total = [*y, here], [*f, values], total + values.sum()
+        with np.errstate(over="ignore"):
+            y, f, total = [*y, here], [*f, values], total + values.sum()
         if not np.isfinite(total) or values.sum() <= NEGLIGIBLE * total or (total > 0.5 and values[-1] < 1e-18 * total):
             break
     return _kept(np.concatenate(y), np.concatenate(f), total)

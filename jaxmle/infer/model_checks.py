@@ -124,7 +124,7 @@ def integrates(probes: Sequence[Probe], counts: bool) -> CheckLine:
             name,
             BAD,
             "the density grows without limit",
-            "Look at the sign: log_density is the logarithm of the density, not minus it.",
+            "Look at the sign (log_density is the logarithm of the density, not minus it), and for terms that are missing.",
         )
     if (totals < 1e-12).any():
         return CheckLine(name, BAD, "the density is zero over the whole support", "Look at support= and the response.")
