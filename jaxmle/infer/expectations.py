@@ -64,8 +64,9 @@ def summed(log_f: LogDensity, low: float, high: float) -> Responses:
             break
         values = _density(log_f(here))
         with np.errstate(over="ignore"):
-            y, f, total = [*y, here], [*f, values], total + values.sum()
-        if not np.isfinite(total) or values.sum() <= NEGLIGIBLE * total or (total > 0.5 and values[-1] < 1e-18 * total):
+            here_in_all = values.sum()
+        y, f, total = [*y, here], [*f, values], total + here_in_all
+        if not np.isfinite(total) or here_in_all <= NEGLIGIBLE * total or (total > 0.5 and values[-1] < 1e-18 * total):
             break
     return _kept(np.concatenate(y), np.concatenate(f), total)
 
