@@ -68,6 +68,8 @@ def summed(log_f: LogDensity, low: float, high: float) -> Responses:
         y, f, total = [*y, here], [*f, values], total + here_in_all
         if not np.isfinite(total) or here_in_all <= NEGLIGIBLE * total or (total > 0.5 and values[-1] < 1e-18 * total):
             break
+    if not np.isfinite(total):
+        return Responses(np.zeros(0), np.zeros(0), float("inf"))
     return _kept(np.concatenate(y), np.concatenate(f), total)
 
 
