@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy.stats import binom
 
 from . import runtime
 from .batch import fit_many
@@ -287,6 +286,8 @@ def _recovery(
     truth = _reported(built, params, fits.names)
     with np.errstate(invalid="ignore", divide="ignore"):
         away = (fits.coef - truth) / fits.std_errors
+    from scipy.stats import binom  # takes a third of a second to import
+
     ends = float(binom.ppf(1e-4 / shape[1], max(int(fits.converged.sum()), 1), 0.95)) / max(fits.converged.sum(), 1)
     return recovered(fits.names, truth, away, (low <= truth) & (truth <= high), fits.converged, ends)
 

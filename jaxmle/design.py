@@ -9,9 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import chdtri
-from scipy.stats import ncx2
+from scipy.special import chdtri, chndtr
 
 from .check import DrawBy, built_on, response_of, rows_of, simulated
 from .declare.conditional import Conditional
@@ -65,7 +63,7 @@ class Design:
     def power_with(self, n: float) -> float:
         """The power with another number of rows."""
         distance, df = self._distance
-        return float(ncx2.sf(chdtri(df, self.alpha), df, n * distance))
+        return float(1 - chndtr(chdtri(df, self.alpha), df, n * distance))
 
     @cached_property
     def _distance(self) -> tuple[float, int]:
@@ -212,7 +210,9 @@ def _needed(found: Design, power: float | None, target_se: Any) -> dict[str, int
     if power is not None:
         distance, df = found._distance
         limit = chdtri(df, found.alpha)
-        short = lambda log_n: ncx2.sf(limit, df, np.exp(log_n) * distance) - power
+        from scipy.optimize import brentq  # not needed by those who design nothing
+
+        short = lambda log_n: 1 - chndtr(limit, df, np.exp(log_n) * distance) - power
         if distance <= 0 or short(np.log(MOST)) < 0:
             raise ModelError(f"No sample is large enough: under params the hypothesis {found.effect!r} is true.")
         rows = float(np.exp(brentq(short, -30.0, np.log(MOST), xtol=1e-12))) if short(-30.0) < 0 else 1.0  # type: ignore[arg-type]

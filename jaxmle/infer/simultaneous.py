@@ -14,9 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
-from scipy.stats import qmc
 
 from ..errors import ModelError
 from .estimates import Estimates
@@ -52,6 +50,9 @@ def largest_quantile(covariance: np.ndarray, level: float) -> float:
         return alone
     size = np.sqrt(np.diag(covariance))
     factor = _factor(covariance / np.outer(size, size))
+    from scipy.optimize import brentq  # these two take a third of a second to import
+    from scipy.stats import qmc
+
     points = [qmc.Sobol(k - 1, scramble=True, seed=i).random_base2(LOG_POINTS) for i in range(SETS)]  # type: ignore[call-arg]
     points = np.concatenate(points)
     gap = lambda c: _all_below(factor, c, points) - level
