@@ -115,7 +115,7 @@ def _picture(fit: jm.Fit, path: Path) -> str:
         from matplotlib.figure import Figure
     except ImportError:
         return "No picture: it needs matplotlib (pip install 'jaxmle[plots]')."
-    from .report.plots import plot_log_likelihood
+    from .report.plots.likelihood import plot_log_likelihood
 
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     FigureCanvasAgg(figure)

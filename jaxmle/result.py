@@ -21,7 +21,8 @@ from .infer.stored import read, write
 from .inference import Inference
 from .objective.rebuild import log_density_of
 from .report.peers import PEERS
-from .report.plots import plot_coefficients, plot_log_likelihood
+from .report.plots.coefficients import plot_coefficients
+from .report.plots.likelihood import plot_log_likelihood
 from .report.summary import Summary, glance_columns, tidy_columns
 
 

@@ -14,7 +14,8 @@ from matplotlib import pyplot
 
 import jaxmle as jm
 from jaxmle.errors import FitWarning, ModelError
-from jaxmle.report.plots import plot_coefficients, plot_log_likelihood
+from jaxmle.report.plots.coefficients import plot_coefficients
+from jaxmle.report.plots.likelihood import plot_log_likelihood
 
 
 @pytest.fixture(scope="module")
