@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -56,6 +57,28 @@ class Probability:
 
     def __call__(self, p: Any, row: Any) -> Any:
         return jnp.exp(self.conditional.distribution(p, row).log_prob(row[VALUE]))
+
+
+@dataclass(frozen=True)
+class UpTo:
+    """The probability of at most the value `row[VALUE]`, or of more (`upper`)."""
+
+    conditional: Conditional
+    upper: bool = False
+
+    def __call__(self, p: Any, row: Any) -> Any:
+        d = self.conditional.distribution(p, row)
+        return jnp.exp(d.log_survival(row[VALUE]) if self.upper else d.log_cdf(row[VALUE]))
+
+
+@dataclass(frozen=True)
+class Exp:
+    """The density whose logarithm is given."""
+
+    log_density: Callable[..., Any]
+
+    def __call__(self, p: Any, row: Any) -> Any:
+        return jnp.exp(self.log_density(p, row))
 
 
 @dataclass(frozen=True)
