@@ -10,6 +10,7 @@ import numpy as np
 from ..data.expressions import names_in
 from ..data.formula import split_offset, variables
 from ..data.tables import Table
+from ..declare.combinators.censored import Censoring
 from ..declare.conditional import Conditional
 from ..declare.formula import Formula, tokens
 from ..declare.linear import Linear
@@ -26,8 +27,11 @@ def covariates(model: Model) -> tuple[str, ...]:
         if isinstance(parameter, Linear):
             found += _of_terms(parameter)
             found += [c for entry in parameter.offset for c in _of_offset(entry)]
-    if isinstance(model.log_density, Conditional):
-        found += [c for c in model.log_density.columns if c not in model.log_density.response]
+    conditional = model.log_density
+    if isinstance(conditional, Censoring):  # how a response is seen says nothing of its distribution
+        conditional = conditional.inner
+    if isinstance(conditional, Conditional):
+        found += [c for c in conditional.columns if c not in conditional.response]
     return tuple(dict.fromkeys(found))
 
 
