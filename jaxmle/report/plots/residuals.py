@@ -54,9 +54,7 @@ def plot_residuals(fit: Any, axes: Any = None, parts: str | Sequence[str] | None
     parts = [parts] if isinstance(parts, str) else list(parts)
     for part in parts:
         if part not in PARTS:
-            raise ModelError(
-                f"Residuals have no part {part!r}; they have {', '.join(PARTS)}.{did_you_mean(str(part), PARTS)}"
-            )
+            raise ModelError(f"Residuals have no part {part!r}.{did_you_mean(str(part), PARTS)}")
     if axes is None:
         rows = 2 if len(parts) > 2 else 1
         axes = figure_of(rows, -(-len(parts) // rows)) if len(parts) > 1 else axes_of(None)
