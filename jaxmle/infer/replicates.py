@@ -31,11 +31,15 @@ LONGEST = 50_000
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
-    """Estimates on R data sets, natural scale: `coef` (R, k), their `covariance` (R, k, k), and why not, "" where proved."""
+    """Estimates on R data sets, natural scale: `coef` (R, k), their `covariance` (R, k, k), and why not, "" where proved.
+
+    `u` are the whole unconstrained vectors, shape (R, size).
+    """
 
     coef: np.ndarray
     covariance: np.ndarray
     reasons: np.ndarray
+    u: np.ndarray
 
 
 def in_batches(objective: Objective) -> bool:
@@ -60,7 +64,7 @@ def fit_replicates(
         for i in range(0, len(weights), at_once)
     ]
     return Replicates(
-        *(np.concatenate([getattr(p, name) for p in parts]) for name in ("coef", "covariance", "reasons"))
+        *(np.concatenate([getattr(p, name) for p in parts]) for name in ("coef", "covariance", "reasons", "u"))
     )
 
 
@@ -104,4 +108,4 @@ def _reported(objective: Objective, free: np.ndarray, covariance: np.ndarray, re
     u[:, objective.free] = free
     index = reported_index(objective)
     coef, covariance = reported_many(objective.layout, objective.free, index, u, objective.constants, covariance)
-    return Replicates(np.asarray(coef), covariance, reasons)
+    return Replicates(np.asarray(coef), covariance, reasons, u)

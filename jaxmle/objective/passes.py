@@ -292,8 +292,7 @@ def hessian_product(program: Program, u: jax.Array, v: jax.Array, constants: Any
     return sum_chunks(program, body, (u, v), constants, data, span)[_order(program)]
 
 
-@partial(_pass, static_argnums=(0, 1, 2))
-def per_unit(
+def each_unit(
     program: Program, length: int, what: str, u: jax.Array, constants: Any, data: dict, span: Any
 ) -> jax.Array:
     """For every unit, its log-density ("terms", shape (chunks, rows)) or its score ("scores", (chunks, size, rows))."""
@@ -308,6 +307,9 @@ def per_unit(
         return jnp.concatenate([g_dense, *parts])[_order(program)]
 
     return _per_chunk(program, length, body, u, constants, data, span)
+
+
+per_unit = partial(_pass, static_argnums=(0, 1, 2))(each_unit)
 
 
 @partial(_pass, static_argnums=(0, 1))
