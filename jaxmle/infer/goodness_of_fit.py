@@ -188,15 +188,17 @@ def _tails(
     y: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """log P(Y ≤ y) and log P(Y > y) in each data set at its own parameters, (R, n); at random within jumps."""
-    tail = lambda upper, before: terms_of_replicas(_asking(objective, conditional, upper, before), u, {name: y})
-    below, above = tail(False, False), tail(True, False)
-    return between_limits(below, above, tail(False, True), tail(True, True), rng)
+    """log P(Y ≤ y) and log P(Y > y) in each data set at its own parameters, (R, n); of counts at random within jumps."""
+    tail = lambda upper, y: terms_of_replicas(_asking(objective, conditional, upper), u, {name: y})
+    below, above = tail(False, y), tail(True, y)
+    if conditional.support is None or not conditional.support.whole:
+        return below, above
+    return between_limits(below, above, tail(False, y - 1), tail(True, y - 1), rng)
 
 
-def _asking(objective: Objective, conditional: Conditional, upper: bool, before: bool) -> Objective:
+def _asking(objective: Objective, conditional: Conditional, upper: bool) -> Objective:
     """The objective with a tail of the distribution in place of its log-density."""
-    return replace(objective, program=replace(objective.program, log_density=Tail(conditional, upper, before)))
+    return replace(objective, program=replace(objective.program, log_density=Tail(conditional, upper, False)))
 
 
 def kolmogorov_smirnov(below: np.ndarray) -> np.ndarray:
@@ -231,7 +233,7 @@ def _chi_squared(
     objective: Objective, conditional: Conditional, u: np.ndarray, name: str, y: np.ndarray, edges: np.ndarray
 ) -> np.ndarray:
     """Σ (observed − expected)²/expected over the cells in each data set, expected at its own parameters."""
-    asking, (many, n) = _asking(objective, conditional, False, False), y.shape
+    asking, (many, n) = _asking(objective, conditional, False), y.shape
     up_to = [np.exp(terms_of_replicas(asking, u, {name: np.full(y.shape, e - 1)})).sum(axis=1) for e in edges]
     expected = np.diff(np.stack([np.zeros(many), *up_to, np.full(many, float(n))], axis=1), axis=1)
     inner = np.stack([(y < e).sum(axis=1) for e in edges], axis=1)
