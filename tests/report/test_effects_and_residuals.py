@@ -132,3 +132,11 @@ def test_what_has_no_effect_is_refused(line):
         plot_effect(line, "x", by="x")
     with pytest.raises(ModelError, match="no column in a predictor"):
         plot_effect(jm.fit(jm.normal("y"), DATA))
+
+
+def test_an_effect_of_another_parameter():
+    fit = jm.fit(jm.normal("y", sd="~ x"), DATA)
+    ax = plot_effect(fit, "x", of="sd")
+    x, drawn = ax.get_lines()[0].get_xydata().T
+    np.testing.assert_allclose(drawn, np.exp(fit.coef["sd[Intercept]"] + fit.coef["sd[x]"] * x))
+    assert fit.plot("x", what="effect", of="sd").get_ylabel() == "sd"

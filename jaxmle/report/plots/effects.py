@@ -38,7 +38,7 @@ def plot_effect(
     column: str | None = None,
     by: str | None = None,
     ax: Axes | None = None,
-    what: Any = None,
+    of: Any = None,
     at: Mapping[str, Any] | None = None,
     level: float = 0.95,
 ) -> Axes:
@@ -52,8 +52,8 @@ def plot_effect(
         column: along which; by default the first that a predictor reads. Labels become points.
         by: another column: one curve for each of its values, or for its 10 %, 50 % and 90 % quantiles where it has many.
         ax: matplotlib axes to draw on; new ones by default.
-        what: as in `Fit.predict`; by default the mean, for labels the probability of each, for a log-density alone the
-            first parameter that differs from row to row.
+        of: what is predicted, as `what` in `Fit.predict`; by default the mean, for labels the probability of each, for a
+            log-density alone the first parameter that differs from row to row.
         at: values of other columns, in place of means and commonest values.
         level: of the pointwise intervals.
 
@@ -76,7 +76,7 @@ def plot_effect(
     along, numbers = _grid(table, column, column in labels)
     each = [None] if by is None else _classes(table, by, by in labels)
     held = {c: (at or {}).get(c, _typical(fit, table, c, c in labels)) for c in known if c not in (column, by)}
-    what, scale = _asked(fit, what)
+    what, scale = _asked(fit, of)
     axes = axes_of(ax)
     lines = [
         (v, *line) for v in each for line in _lines(fit, column, along, held | ({} if by is None else {by: v}), what)

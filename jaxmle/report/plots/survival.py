@@ -56,7 +56,7 @@ def plot_survival(fit: Any, ax: Axes | None = None, by: str | None = None, level
     axes.set_ylim(0, 1.03)
     axes.set_xlim(right=end)
     axes.set_xlabel(fit.model.log_density.response[0])
-    axes.set_ylabel("survival")
+    axes.set_ylabel("survival" if by is None else "survival, steps: Kaplan–Meier")
     legend(axes, title=by, title_fontsize="small")
     return opened(axes)
 
