@@ -167,7 +167,7 @@ class Tail:
 
     def __call__(self, p: Any, row: Any) -> Any:
         low, high = self.conditional.seen(row)
-        d = self.conditional.distribution(p, row)
+        d = self.conditional.among_seen(p, row)
         y = low - 1.0 if self.before and d.support.whole else low if self.before else high
         return d.log_survival(y) if self.upper else d.log_cdf(y)
 

@@ -90,6 +90,8 @@ MISTAKES = {
     "a name twice": (lambda f: f.plot("x", what="effect", column="x"), "give one of them"),
     "a name too many": (lambda f: f.plot("x", what="residuals"), "takes no name"),
     "a picture of another model": (lambda f: f.plot("calibration"), "Calibration is of"),
+    "text for axes": (lambda f: f.plot("x", "left"), "matplotlib axes"),
+    "text for the residuals' axes": (lambda f: f.plot("residuals", "left", parts="qq"), "matplotlib axes"),
     "a level": (lambda f: f.plot("x", level="95%"), "between 0 and 1"),
 }
 

@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ...errors import ModelError
+
 Axes: TypeAlias = Any
 """A `matplotlib.axes.Axes`; matplotlib is imported when a picture is drawn, and not before."""
 
@@ -34,7 +36,11 @@ MANY = 5_000
 
 def axes_of(ax: Axes | None, height: float = 3.6, width: float = 5.6) -> Axes:
     """The axes given, or those of a new figure; raises `ImportError` without matplotlib, saying what to install."""
-    return ax if ax is not None else figure_of(1, 1, width, height)
+    if ax is None:
+        return figure_of(1, 1, width, height)
+    if not hasattr(ax, "get_xlabel"):
+        raise ModelError(f"ax must be matplotlib axes to draw on; got {ax!r}.")
+    return ax
 
 
 def figure_of(rows: int, columns: int, width: float = 4.3, height: float = 3.1) -> Any:

@@ -62,7 +62,7 @@ def plot_residuals(fit: Any, axes: Any = None, parts: str | Sequence[str] | None
     if len(flat) < len(parts):
         raise ModelError(f"The residuals' parts {', '.join(parts)} need {len(parts)} axes; got {len(flat)}.")
     good = np.isfinite(residuals) & (weights > 0)
-    for part, ax in zip(parts, flat):
+    for part, ax in zip(parts, map(axes_of, flat)):
         if part == "qq":
             _qq(ax, residuals[good], weights[good])
         elif part == "histogram":
