@@ -2,6 +2,7 @@
 
 from . import datasets, numerics
 from .batch import fit_many
+from .check import check_model
 from .cross_validation import CrossValidation, cross_validate
 from .declare.catalogue import (
     bernoulli,
@@ -53,11 +54,16 @@ from .declare.matrices import Correlation, Covariance, Ordered, Simplex
 from .declare.model import Model
 from .declare.penalties import ElasticNet, Lasso, Ridge
 from .declare.tree import Tree
+from .design import design
 from .errors import DataError, FitWarning, ModelError
 from .estimate import estimate
 from .fit import fit
 from .fits import FitMany
+from .infer.bound import CramerRao, cramer_rao
+from .infer.comparison import compare
+from .infer.information_matrix import information_matrix_test
 from .infer.tests import likelihood_ratio_test, score_test, wald_test
+from .infer.vuong import vuong_test
 from .path import Path, fit_path
 from .result import Fit, load
 from .solve.lbfgs import LBFGS
@@ -73,6 +79,7 @@ __all__ = [
     "BHHH",
     "Correlation",
     "Covariance",
+    "CramerRao",
     "CrossValidation",
     "DataError",
     "Distribution",
@@ -109,10 +116,14 @@ __all__ = [
     "categorical",
     "cauchy",
     "censored",
+    "compare",
+    "check_model",
     "conditional_logit",
     "conway_maxwell_poisson",
+    "cramer_rao",
     "cross_validate",
     "datasets",
+    "design",
     "dirichlet",
     "exponential",
     "family",
@@ -129,6 +140,7 @@ __all__ = [
     "gompertz",
     "gumbel",
     "hurdle",
+    "information_matrix_test",
     "inverse_gaussian",
     "laplace",
     "likelihood_ratio_test",
@@ -150,6 +162,7 @@ __all__ = [
     "truncated",
     "tweedie",
     "von_mises",
+    "vuong_test",
     "wald_test",
     "weibull",
     "wrap",

@@ -25,9 +25,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return 2
     if arguments.command == "demo":
-        from .demo import run
+        from .demos import DEMOS, run
 
-        return 0 if run(arguments.save) else 1
+        if arguments.list:
+            print("\n".join(f"{name:12} {what}" for name, what in DEMOS.items()))
+            return 0
+        if arguments.name not in DEMOS:
+            print(f"jaxmle: there is no demo {arguments.name!r}; see: jaxmle demo --list", file=sys.stderr)
+            return 2
+        return 0 if run(arguments.name, arguments.save) else 1
     from . import commands
     from .errors import DataError, ModelError
 
@@ -52,9 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command")
     demo = commands.add_parser(
         "demo",
-        help="fit two data sets of NIST and compare with its certified results",
-        description="Fit two data sets of NIST, compare with its certified results, and save a picture.",
+        help="programs that show what maximum likelihood does, with the numbers that prove it",
+        description="Run a demo, compare its numbers with what they should be, and save a picture.",
     )
+    demo.add_argument("name", nargs="?", default="certified", help="which; default: %(default)s")
+    demo.add_argument("--list", action="store_true", help="list the demos")
     demo.add_argument(
         "--save",
         metavar="FILE",

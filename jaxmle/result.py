@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from .data.tables import Table
 from .declare.model import Model
 from .errors import ModelError
 from .infer.certificate import Certificate
-from .infer.goodness import deviance, null_model, pearson, pseudo_r_squared, residuals
-from .infer.predict import predict, simulate
+from .infer.comparison import aicc, tic
 from .infer.stored import read, write
-from .inference import Inference
-from .objective.rebuild import log_density_of
+from .predictive import Predictive
 from .report.peers import PEERS
 from .report.plots.choice import plot
 from .report.summary import Summary, glance_columns, tidy_columns
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fit(Inference):
+class Fit(Predictive):
     """A fitted model; what `jm.fit` returns. See each attribute's own description."""
 
     # --- estimates ---------------------------------------------------------------------------------------------------
@@ -69,6 +65,16 @@ class Fit(Inference):
         return -2 * self.log_likelihood + float(np.log(self.n_obs)) * self.df
 
     @property
+    def aicc(self) -> float:
+        """AIC corrected for few observations: + 2·df·(df + 1)/(n_obs − df − 1)."""
+        return aicc(self.log_likelihood, self.df, self.n_obs)
+
+    @property
+    def tic(self) -> float:
+        """Takeuchi's criterion, right for a wrong model: −2·log-likelihood + 2·trace(J⁻¹K)."""
+        return tic(self)
+
+    @property
     def converged(self) -> bool:
         """Whether the certificate holds."""
         return self.certificate.proved
@@ -97,84 +103,6 @@ class Fit(Inference):
         """The distinct optima that a `MultiStart` found, best first: log-likelihood and coefficients."""
         return self.estimates.optima
 
-    # --- the data --------------------------------------------------------------------------------------------------
-
-    def predict(
-        self,
-        data: Any = None,
-        what: Any = "mean",
-        se: bool = False,
-        *,
-        q: Any = None,
-        value: Any = None,
-        level: float = 0.95,
-    ) -> Any:
-        """Predictions for rows, with standard errors by the delta method if wanted.
-
-        Arguments:
-            data: new rows, in any form that `fit` takes; None are the rows that were fitted. The response is not needed.
-            what: "mean"; "prob" (of the second of two classes, of every class, or with `value=` of that value);
-                "label" (the likeliest class); "quantile" (with `q=`); "interval" (between the quantiles that hold a new
-                response with probability `level`, at the estimates); "variance"; "linear" (the first parameter's
-                predictor); the name of a parameter that is none of these; or a function `f(p, row)` that returns a
-                number, like a log-density.
-            se: whether to return a `Prediction` with standard errors.
-
-        Returns:
-            An array (rows,), or (rows, k) for several classes, values or quantiles; with `se` a `Prediction` of two.
-
-        Raises:
-            ModelError: for what the model cannot answer.
-            DataError: for rows that it cannot use: missing values, levels that were not fitted.
-        """
-        table = self._rows_of("predict", data)
-        return predict(self._known_model("predict"), self._with_covariance, table, what, se, q, value, level)
-
-    def simulate(self, key: Any = 0, data: Any = None) -> np.ndarray:
-        """Responses drawn from the fitted distribution, one for each row.
-
-        Arguments:
-            key: a seed, or a key of `jax.random`.
-            data: rows; None are those that were fitted.
-
-        Returns:
-            An array (rows,), or (rows, k) for a response of k columns.
-        """
-        return simulate(self._known_model("simulate"), self.estimates, self._rows_of("simulate", data), key)
-
-    def residuals(self, kind: str = "response", key: int = 0) -> np.ndarray:
-        """Residuals of the rows that were fitted.
-
-        Arguments:
-            kind: "response" (y − mean), "pearson" and "deviance" (as of generalised linear models, unscaled), "working",
-                or "quantile": standard normal if the model is right, randomised for counts by `key` (Dunn and Smyth,
-                1996, Journal of Computational and Graphical Statistics 5, 236-244).
-        """
-        return residuals(self._known_model("residuals"), self.params, self._rows_of("residuals", None), kind, key)
-
-    @cached_property
-    def deviance(self) -> float:
-        """The deviance, unscaled: Σ w φ·2(saturated − fitted log-density); the residual sum of squares of a normal."""
-        return deviance(self._known_model("deviance"), self.params, self._rows_of("deviance", None), self._row_weights)
-
-    @cached_property
-    def pearson_statistic(self) -> float:
-        """Pearson's statistic: Σ w (y − μ)²/V(μ), V the variance function of the family."""
-        table = self._rows_of("pearson_statistic", None)
-        return pearson(self._known_model("pearson_statistic"), self.params, table, self._row_weights)
-
-    @cached_property
-    def null(self) -> Fit:
-        """The fit of the null model: every predictor a constant, offsets kept."""
-        self._rows_of("null", None)
-        assert self.session is not None
-        return self.session.refit(null_model(self._known_model("null")))
-
-    def pseudo_r2(self, kind: str = "mcfadden") -> float:
-        """How much better than the null model: "mcfadden", "mcfadden_adjusted", "cox_snell" or "nagelkerke"."""
-        null = self.null
-        return pseudo_r_squared(kind, self.log_likelihood, null.log_likelihood, self.df, null.df, self.n_obs)
-
     # --- statements ---------------------------------------------------------------------------------------------------
 
     def summary(self, level: float = 0.95) -> Summary:
@@ -191,16 +119,6 @@ class Fit(Inference):
     def glance(self) -> Any:
         """One row about the fit, in the user's own frame type."""
         return self._frame(glance_columns(self._with_covariance))
-
-    def log_density(self, data: Any) -> np.ndarray:
-        """The log-density of new rows (or groups) at the estimates, one per unit.
-
-        Raises:
-            DataError: for data that the model cannot use.
-        """
-        if self.model is None:
-            raise ModelError("A loaded fit has no log-density: give it the model, jm.load(path, model=model).")
-        return log_density_of(self.model, self.estimates.params, data)
 
     def plot(self, name: Any = None, ax: Any = None, *, what: str | None = None, **options: Any) -> Any:
         """A picture; without arguments the few that say most about the model, in one figure.
@@ -235,28 +153,6 @@ class Fit(Inference):
         write(self._with_covariance, path, self.model)
 
     # --- manners ------------------------------------------------------------------------------------------------------
-
-    def _frame(self, columns: dict[str, list]) -> Any:
-        if self.session is None:
-            return {name: np.asarray(values) for name, values in columns.items()}
-        return self.session.table.frame_like(columns)
-
-    def _known_model(self, what: str) -> Model:
-        if self.model is None:
-            raise ModelError(f"{what} needs the model, which a loaded fit lacks: jm.load(path, model=model).")
-        return self.model
-
-    def _rows_of(self, what: str, data: Any) -> Table:
-        if data is not None:
-            return Table.read(data)
-        if self.session is None:
-            raise ModelError(f"{what} needs data, which a loaded fit does not have: give it rows, or fit again.")
-        return self.session.used
-
-    @property
-    def _row_weights(self) -> np.ndarray:
-        assert self.session is not None
-        return self.session.objective.weights()
 
     def __repr__(self) -> str:
         return str(self.summary())

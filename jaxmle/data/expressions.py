@@ -26,7 +26,7 @@ from .syntax import (
 )
 from .tables import Table, optional
 
-__all__ = ["check", "evaluate", "names_in", "value_of"]
+__all__ = ["Evaluation", "check", "evaluate", "names_in", "number_of", "value_of"]
 
 _NUMERIC: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in NUMERIC if name != "exp10"} | {
     "exp10": lambda x: np.power(10.0, x)
@@ -79,13 +79,13 @@ def value_of(
     state: dict[str, Any] | None = None,
 ) -> Any:
     """What an expression gives, as its outermost call returns it; `state` is what learning transforms keep."""
-    evaluation = _Evaluation(table, role, functions or {}, {} if state is None else state)
+    evaluation = Evaluation(table, role, functions or {}, {} if state is None else state)
     with np.errstate(all="ignore"):
         return evaluation.value(expression.tree)
 
 
 @dataclass
-class _Evaluation:
+class Evaluation:
     """Walks over a checked tree and computes; numbers are float64, so that no power or product of integers wraps."""
 
     table: Table
@@ -104,7 +104,7 @@ class _Evaluation:
                     return np.float64(CONSTANTS[rest])
                 return self.table.numeric(dotted, self.role).astype(np.float64)
             case ast.UnaryOp(op=op, operand=inner):
-                return _SIGNS[type(op)](_number(self.value(inner)))
+                return _SIGNS[type(op)](number_of(self.value(inner)))
             case ast.BinOp(op=op, left=left, right=right):
                 return self.joined(node, _ARITHMETIC[type(op)], left, right)
             case ast.Compare(left=left, ops=ops, comparators=others):
@@ -123,7 +123,7 @@ class _Evaluation:
             column = next(o for o in operands if text_of(o) is None)
             values = self.table.column(str(dotted_name(column)), self.role)
             return np.array([bool(function(v, text)) for v in values.tolist()])
-        values = [_number(self.value(o)) for o in operands]
+        values = [number_of(self.value(o)) for o in operands]
         try:
             return function(*values)
         except ValueError:
@@ -134,20 +134,20 @@ class _Evaluation:
         name = str(called_name(node))
         if name in self.functions:
             function = self.functions[name]
-            args = [constant(a) if is_constant(a) else _number(self.value(a)) for a in node.args]
+            args = [constant(a) if is_constant(a) else number_of(self.value(a)) for a in node.args]
             kwargs = {
-                str(k.arg): constant(k.value) if is_constant(k.value) else _number(self.value(k.value))
+                str(k.arg): constant(k.value) if is_constant(k.value) else number_of(self.value(k.value))
                 for k in node.keywords
             }
             return _rows_of(function(*args, **kwargs), self.table.n_rows, name)
         if name == "I":
             return self.value(node.args[0])
         if name in NUMERIC:
-            args = [_number(self.value(a)) for a in node.args]
+            args = [number_of(self.value(a)) for a in node.args]
             return _NUMERIC[name](*args[:1], int(args[1])) if name == "round" and args[1:] else _NUMERIC[name](*args)
         state = self.state.setdefault(ast.unparse(node), {})
         options = {str(k.arg): constant(k.value) for k in node.keywords}
-        values = np.broadcast_to(_number(self.value(node.args[0])), (self.table.n_rows,))
+        values = np.broadcast_to(number_of(self.value(node.args[0])), (self.table.n_rows,))
         transform = formulaic("transforms").TRANSFORMS[name]
         try:
             return transform(values, *(constant(a) for a in node.args[1:]), _state=state, **options)
@@ -162,7 +162,7 @@ def formulaic(module: str = "") -> Any:
     return optional(f"formulaic.{module}" if module else "formulaic", "Formulas need formulaic", "formulas")
 
 
-def _number(value: Any) -> np.ndarray:
+def number_of(value: Any) -> np.ndarray:
     """The numbers of what a transform returned: formulaic wraps arrays, and makes a dict of several columns."""
     value = getattr(value, "__wrapped__", value)
     if isinstance(value, dict):

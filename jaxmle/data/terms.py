@@ -44,7 +44,7 @@ def learn(label: str, text: str, table: Table, parameter: str, functions: Functi
     meta = getattr(value, "__formulaic_metadata__", None)
     spans = bool(meta is not None and meta.spans_intercept)
     stored |= {"kind": "expression", "state": state, "spans": spans, "drop": str(meta.drop_field) if spans else None}  # type: ignore[union-attr]
-    return stored | {"labels": [name for name, _ in _fields(label, value, table.n_rows, parameter)]}
+    return stored | {"labels": [name for name, _ in fields_of(label, value, table.n_rows, parameter)]}
 
 
 def role_of(parameter: str) -> str:
@@ -99,7 +99,7 @@ def _learn_levels(label: str, tree: ast.expr, table: Table, parameter: str, func
     return {"levels": list(levels), "spans": True, "codings": codings(label, levels, contrasts)}
 
 
-def _fields(label: str, value: Any, n_rows: int, parameter: str) -> list[Column]:
+def fields_of(label: str, value: Any, n_rows: int, parameter: str) -> list[Column]:
     """The columns of what an expression gave, by label: one for a vector, one by field for matrices and splines."""
     meta = getattr(value, "__formulaic_metadata__", None)
     raw = getattr(value, "__wrapped__", value)
@@ -144,9 +144,9 @@ class Values:
         _check_columns(self.expression, self.table, self.parameter)
         if self.stored["kind"] == "numbers":
             values = self.table.numeric(self.expression.columns[0], role_of(self.parameter))
-            return _fields(self.label, values, self.table.n_rows, self.parameter)
+            return fields_of(self.label, values, self.table.n_rows, self.parameter)
         value = value_of(self.expression, self.table, role_of(self.parameter), self.functions, self.stored["state"])
-        out = _fields(self.label, value, self.table.n_rows, self.parameter)
+        out = fields_of(self.label, value, self.table.n_rows, self.parameter)
         labels = [name for name, _ in out]
         if labels != self.stored["labels"]:
             raise DataError(

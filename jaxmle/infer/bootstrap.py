@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from .predict import responses
 from .profile import Optimum
 from .replicates import fit_replicates
 from .reported import Reported
+from .transform import Flat
 
 METHODS = ("percentile", "basic", "bca", "studentised", "normal")
 
@@ -37,6 +38,7 @@ class Bootstrap:
         covariance: their own covariances, shape (R', k, k).
         reasons: why the others have none, one text each.
         acceleration: of the BCa intervals, shape (k,), from the units' influence on the estimates.
+        origin: where the replicates come from: the optimum, their vectors `u`, and clusters.
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Bootstrap:
     covariance: np.ndarray
     reasons: tuple[str, ...]
     acceleration: np.ndarray
+    origin: tuple[Optimum, np.ndarray, np.ndarray | None]
 
     @property
     def n_failed(self) -> int:
@@ -87,6 +90,38 @@ class Bootstrap:
         ends = {name: (float(a), float(b)) for name, a, b in zip(self.names, low, high)}
         return {name: ends[name] for name in asked}
 
+    def transform(self, f: Callable[[Mapping[str, Any]], Any]) -> Resampled:
+        """A function of the parameters on every replicate.
+
+        Arguments:
+            f: a differentiable function of the parameters on their natural scale (a `Linear` by its coefficients), written
+                with `jax.numpy`; it may return any structure of numbers and arrays.
+
+        Returns:
+            A `Resampled`: `estimate`, `std_error` and `replicates` of that structure, and `confint(level, method)`.
+
+        Raises:
+            ModelError: for a function that cannot be computed.
+        """
+        optimum, u, clusters = self.origin
+        objective = optimum.objective
+        flat = Flat(objective.layout, f)
+        values, slopes = flat.at(objective.to_u(optimum.z), objective.constants)
+        drawn = flat.of_each(u, objective.constants)
+        errors, m = drawn.std(axis=0, ddof=1), len(values)
+        numbers = replace(
+            self,
+            names=tuple(map(str, range(m))),
+            estimate=values,
+            std_error=errors,
+            coef=drawn,
+            covariance=np.full((len(drawn), m, m), np.nan),
+            acceleration=_acceleration(
+                optimum, slopes[:, objective.free] * objective.scale, objective.weights(), clusters
+            ),
+        )
+        return Resampled(numbers, flat)
+
     def _intervals(self, level: float, method: str) -> tuple[np.ndarray, np.ndarray]:
         width, tails = half_width(level), np.array([(1 - level) / 2, (1 + level) / 2])
         if method == "normal":
@@ -125,6 +160,46 @@ class Bootstrap:
                 cells = "  ".join(f"{x:10.4g}" for x in numbers)
                 lines.append(f"  {name:{width}}  {cells}  [{low[j]:.4g}, {high[j]:.4g}]")
         return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Resampled:
+    """A function of the parameters on resampled data sets; what `Bootstrap.transform` returns."""
+
+    numbers: Bootstrap
+    flat: Flat
+
+    @property
+    def estimate(self) -> Any:
+        """Its value at the estimates."""
+        return self.flat.back(self.numbers.estimate)
+
+    @property
+    def std_error(self) -> Any:
+        """The standard deviation of its replicates."""
+        return self.flat.back(self.numbers.std_error)
+
+    @property
+    def replicates(self) -> Any:
+        """Its values on the resampled data sets, which are the first axis of each array."""
+        return self.flat.back(self.numbers.coef)
+
+    def confint(self, level: float = 0.95, method: str = "percentile") -> tuple[Any, Any]:
+        """Confidence intervals: (low, high), each of the structure of the value.
+
+        Arguments:
+            level: between 0 and 1.
+            method: "percentile", "basic", "bca" or "normal", as of `Bootstrap`.
+
+        Raises:
+            ModelError: for a level or a method that makes no sense, and with too few replicates.
+        """
+        if method == "studentised":
+            raise ModelError(
+                "A function has no studentised interval: its replicates have no standard errors. Take 'bca'."
+            )
+        low, high = np.array(list(self.numbers.confint(level, method).values())).T
+        return self.flat.back(low), self.flat.back(high)
 
 
 def resampled(
@@ -179,7 +254,8 @@ def bootstrap(
         coef=found.coef[good],
         covariance=found.covariance[good],
         reasons=tuple(found.reasons[~good].tolist()),
-        acceleration=_acceleration(optimum, reported, weights, clusters),
+        acceleration=_acceleration(optimum, reported.jacobian, weights, clusters),
+        origin=(optimum, found.u[good], clusters),
     )
 
 
@@ -191,9 +267,11 @@ def _counts(weights: np.ndarray, clusters: np.ndarray | None, n: int, rng: np.ra
     return rng.multinomial(round(weights.sum()), weights / weights.sum(), n).astype(np.float64)
 
 
-def _acceleration(optimum: Optimum, reported: Reported, weights: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
+def _acceleration(
+    optimum: Optimum, jacobian: np.ndarray, weights: np.ndarray, clusters: np.ndarray | None
+) -> np.ndarray:
     """A sixth of the skewness of the units' influence on each estimate (Efron, 1987, equation 6.6)."""
-    influence = optimum.objective.scores(optimum.z) @ optimum.inverse @ reported.jacobian.T
+    influence = optimum.objective.scores(optimum.z) @ optimum.inverse @ jacobian.T
     if clusters is not None:
         sums = np.zeros((clusters.max() + 1, influence.shape[1]))
         np.add.at(sums, clusters, influence * weights[:, None])

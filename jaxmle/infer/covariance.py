@@ -48,18 +48,42 @@ def outer_product(objective: Objective, z: np.ndarray) -> np.ndarray:
     return objective.evaluate(z, "opg", penalised=False).matrix
 
 
-def meat(objective: Objective, z: np.ndarray, squared_weights: bool, clusters: np.ndarray | None = None) -> np.ndarray:
-    """Σ s sᵀ of what each independent unit contributes: the middle of a sandwich (White, 1982; Liang and Zeger, 1986).
+def contributions(objective: Objective, z: np.ndarray) -> np.ndarray:
+    """What each unit adds to the score, its weight in it, shape (units, size)."""
+    return objective.scores(z) * objective.weights()[:, None]
+
+
+def meat(objective: Objective, z: np.ndarray, squared_weights: bool) -> np.ndarray:
+    """Σ s sᵀ of what each independent unit contributes: the middle of a sandwich (White, 1982).
 
     `squared_weights` says that a weight multiplies a unit's contribution (sampling weights) and does not count copies
-    of it (frequencies). With `clusters` (codes from zero, one per unit) contributions are first summed in clusters.
+    of it (frequencies).
     """
-    if clusters is None and not squared_weights:
+    if not squared_weights:
         return outer_product(objective, z)
-    scores, w = objective.scores(z), objective.weights()
-    if clusters is None:
-        s = scores * w[:, None]
-        return s.T @ s
-    sums = np.zeros((clusters.max() + 1, scores.shape[1]))
-    np.add.at(sums, clusters, scores * w[:, None])
+    s = contributions(objective, z)
+    return s.T @ s
+
+
+def clustered(each: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    """Σ s sᵀ of the contributions `each`, first summed in clusters (codes from zero, one per unit; Liang and Zeger, 1986)."""
+    sums = np.zeros((clusters.max() + 1, each.shape[1]))
+    np.add.at(sums, clusters, each)
     return sums.T @ sums
+
+
+def crossed(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The clusters of units that share both of two clusters, as codes from zero."""
+    return np.unique(np.stack([first, second], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def bartlett(each: np.ndarray, lags: int) -> np.ndarray:
+    """Σ of s_t s_uᵀ, each pair weighted by 1 − |t − u|/(lags + 1), of contributions in the order of time.
+
+    Newey and West (1987), Econometrica 55, 703-708.
+    """
+    total = each.T @ each
+    for lag in range(1, lags + 1):
+        product = each[lag:].T @ each[:-lag]
+        total += (1 - lag / (lags + 1)) * (product + product.T)
+    return total

@@ -20,6 +20,7 @@ class Estimates:
         names: flat names of the k estimated quantities, in order.
         values: their estimates on the natural scale, shape (k,).
         covariance: their covariance, shape (k, k); NaN where there is none, with the reason in `withheld`.
+            `covariance_kind` is its kind, `covariance_about` how it was come by, where there is more to say.
         links: for each the scale on which its interval is formed.
         is_location: for each whether zero is a hypothesis worth a test (coefficients and unbounded parameters).
         groups: for each the parameter that it belongs to; `group_links` what a summary calls that parameter's scale.
@@ -54,6 +55,7 @@ class Estimates:
     objective_name: str = "log-likelihood"
     objective_value: float = np.nan
     about: str = ""
+    covariance_about: str = ""
 
     @property
     def std_errors(self) -> np.ndarray:

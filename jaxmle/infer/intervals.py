@@ -40,13 +40,15 @@ def chosen(names: str | Sequence[str] | None, known: Sequence[str]) -> list[str]
     return asked
 
 
-def wald_intervals(estimates: Estimates, level: float) -> tuple[np.ndarray, np.ndarray]:
+def wald_intervals(estimates: Estimates, level: float, width: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper ends, shape (k,) each: formed on each entry's own scale, by the delta method, and mapped back.
+
+    `width` are standard errors to either side, where it is not the level that says how many.
 
     Raises:
         ModelError: if `level` is not between 0 and 1.
     """
-    half = half_width(level) * estimates.std_errors
+    half = (half_width(level) if width is None else width) * estimates.std_errors
     low, high = estimates.values - half, estimates.values + half
     by_link: dict[Link, list[int]] = {}
     for i, link in enumerate(estimates.links):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..declare.conditional import Conditional
-from ..objective.covariates import covariates, unlike
+from ..objective.alike import unlike
+from ..objective.covariates import distribution_columns
 from ..objective.rebuild import function_of_rows
 from ..objective.rows import hashable
 from .statements import VALUE, Exp, Probability, UpTo
@@ -72,7 +73,7 @@ def _averaged(
     table, weights = fit.session.used, fit.session.objective.weights()
     if chosen is not None:
         table, weights = table.take(chosen), weights[chosen]
-    rows, weights = unlike(table, (*covariates(fit.model), *more), weights)
+    rows, weights = unlike(table, (*distribution_columns(fit.model, table), *more), weights)
     if len(rows) > ROWS:
         some = np.linspace(0, len(rows) - 1, ROWS).astype(int)
         rows, weights = rows[some], weights[some]

@@ -47,10 +47,14 @@ class Prediction(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A function of the row, the columns that it reads beside the data's, and whether it can be differentiated."""
+    """A function of the row, the columns that it reads beside the data's, and which of several answers it gives.
+
+    `answer` is a pair such as ("grade", "A") or ("q", "0.5"), whose first may be empty, or both.
+    """
 
     function: Callable[..., Any]
     columns: Mapping[str, np.ndarray]
+    answer: tuple[str, str] = ("", "")
 
 
 def predict(
@@ -74,8 +78,8 @@ def predict(
         if not 0 < level < 1:
             raise ModelError(f"level must be between 0 and 1; got {level!r}.")
         return predict(model, estimates, table, "quantile", se, q=[0.5 * (1 - level), 0.5 * (1 + level)])
-    questions, stack = _questions(model, conditional, table.n_rows, what, q, value)
-    answers = [_answer(model, estimates, table, question, se) for question in questions]
+    asked, stack = questions(model, conditional, table.n_rows, what, q, value)
+    answers = [_answer(model, estimates, table, question, se) for question in asked]
     if not stack:
         return answers[0]
     if se:
@@ -86,19 +90,19 @@ def predict(
 def _labels(model: Model) -> tuple[Any, ...]:
     conditional = conditional_of(model, "predict(what='label')")
     levels = getattr(conditional, "levels", None)
-    if levels is None and not _binary(conditional):
+    if levels is None and not binary(conditional):
         raise ModelError(
             f"predict(what='label') is for binary, categorical and ordinal responses, not {model.title!r}."
         )
     return (0, 1) if levels is None else levels
 
 
-def _binary(conditional: Conditional) -> bool:
+def binary(conditional: Conditional) -> bool:
     kind = conditional.kind
     return kind is not None and kind.__name__ == "Bernoulli"
 
 
-def _questions(
+def questions(
     model: Model, conditional: Conditional | None, n: int, what: Any, q: Any, value: Any
 ) -> tuple[list[Question], bool]:
     """The functions of the row that make up the answer, and whether they are stacked as columns."""
@@ -110,7 +114,8 @@ def _questions(
         size = int(np.prod(shape, dtype=int))
         if not shape:
             return [Question(Natural(what), {})], False
-        return [Question(Natural(what, vector=True), {INDEX: np.full(n, i)}) for i in range(size)], True
+        several = [("", f"{what}[{i}]") for i in range(size)]
+        return [Question(Natural(what, vector=True), {INDEX: np.full(n, i)}, a) for i, a in enumerate(several)], True
     if what not in STATEMENTS:
         known = (*STATEMENTS, *model.params)
         raise ModelError(
@@ -120,11 +125,11 @@ def _questions(
     if what == "linear":
         first = next(iter(model.params))
         several = [name for name in model.params if name.split(".")[0] == first.split(".")[0]]
-        return [Question(Predictor(name), {}) for name in several], len(several) > 1
+        return [Question(Predictor(name), {}, ("", name if several[1:] else "")) for name in several], len(several) > 1
     conditional = conditional_of(model, f"predict(what={what!r})")
     if what == "mean" and len(conditional.response) > 1:
-        each = range(len(conditional.response))
-        return [Question(Mean(conditional, vector=True), {INDEX: np.full(n, i)}) for i in each], True
+        each = enumerate(conditional.response)
+        return [Question(Mean(conditional, vector=True), {INDEX: np.full(n, i)}, ("", name)) for i, name in each], True
     if what == "mean":
         return [Question(Mean(conditional), {})], False
     if what == "variance":
@@ -133,19 +138,22 @@ def _questions(
         if q is None:
             raise ModelError("predict(what='quantile') needs q=, a probability or several: q=0.5, q=[0.05, 0.95].")
         wanted = _probabilities(q)
-        return [Question(Quantile(conditional), {VALUE: np.full(n, p)}) for p in wanted.ravel()], wanted.ndim > 0
+        each = [(p, ("q", f"{p:g}") if wanted.ndim else ("", "")) for p in wanted.ravel()]
+        return [Question(Quantile(conditional), {VALUE: np.full(n, p)}, a) for p, a in each], wanted.ndim > 0
+    y = ", ".join(conditional.response)
     if value is not None:
         values = np.broadcast_to(np.asarray(value, np.float64), (n,)) if np.ndim(value) == 0 else None
         if values is None:
-            each = [Question(Probability(conditional), {VALUE: np.full(n, float(v))}) for v in np.ravel(value)]
-            return each, True
+            each = [(Probability(conditional), {VALUE: np.full(n, float(v))}, (y, str(v))) for v in np.ravel(value)]
+            return [Question(*one) for one in each], True
         return [Question(Probability(conditional), {VALUE: np.array(values)})], False
-    if _binary(conditional):
+    if binary(conditional):
         return [Question(Mean(conditional), {})], False
     levels = getattr(conditional, "levels", None)
     if levels is None:
         raise ModelError(f"predict(what='prob') of {model.title!r} needs value=, whose probability is asked for.")
-    return [Question(ClassProbability(conditional), {INDEX: np.full(n, k)}) for k in range(len(levels))], True
+    each = enumerate(map(str, levels))
+    return [Question(ClassProbability(conditional), {INDEX: np.full(n, k)}, (y, level)) for k, level in each], True
 
 
 def _probabilities(q: Any) -> np.ndarray:
@@ -204,7 +212,24 @@ def _inverse(jacobian: np.ndarray) -> np.ndarray:
 def simulate(model: Model, estimates: Estimates, table: Any, key: Any) -> np.ndarray:
     """One response for each row of `table`, drawn from the fitted distribution; labels where the response has them."""
     conditional = conditional_of(model, "simulate")
-    draws = _drawn(model, conditional, estimates, table, key)
+    return _as_given(conditional, _drawn(model, conditional, estimates.params, table, key))
+
+
+def simulated_columns(model: Model, params: Mapping[str, Any], table: Any, key: int) -> dict[str, np.ndarray]:
+    """A response for each row of `table`, drawn at `params`: the columns as a user would have them."""
+    conditional = conditional_of(model, "A simulation")
+    if conditional.support is None and len(conditional.response) == 1 and getattr(conditional, "levels", ()) is None:
+        raise ModelError(
+            f"The labels of {conditional.response[0]!r} are not known: take the model of a fit (fit.model), or give the "
+            "data a column of labels."
+        )
+    drawn = np.asarray(_as_given(conditional, _drawn(model, conditional, params, table, key)))
+    columns = drawn.T if len(conditional.response) > 1 else [drawn]
+    return dict(zip(conditional.response, columns))
+
+
+def _as_given(conditional: Conditional, draws: list[np.ndarray]) -> np.ndarray:
+    """Draws in the user's terms: labels where the response has them, whole numbers where it is a count."""
     if len(draws) > 1:
         return np.stack(draws, axis=1)
     levels = getattr(conditional, "levels", None)
@@ -223,6 +248,23 @@ def responses(model: Model, estimates: Estimates, table: Any, n: int, key: int) 
             f"A parametric bootstrap draws the one response of a family; this one has the columns "
             f"{', '.join(map(repr, (*conditional.response, *more)))}. Use kind='pairs'."
         )
+    (drawn,) = _many(model, conditional, estimates.params, table, n, key)
+    return {conditional.response[0]: drawn}
+
+
+def data_sets(
+    model: Model | None, params: Mapping[str, Any], table: Any, n: int, key: int
+) -> list[dict[str, np.ndarray]]:
+    """`n` data sets drawn for the rows of `table`: for each the columns of the response as the log-density sees them."""
+    conditional = conditional_of(model, "A simulation")
+    drawn = _many(model, conditional, params, table, n, key)  # type: ignore[arg-type]
+    return [dict(zip(conditional.response, columns)) for columns in zip(*drawn)]
+
+
+def _many(
+    model: Model, conditional: Conditional, params: Mapping[str, Any], table: Any, n: int, key: int
+) -> list[np.ndarray]:
+    """For each part of the response `n` draws for each row, (n, rows)."""
     rows = np.arange(table.n_rows)
     at_once = max(1, ROWS_AT_ONCE // table.n_rows)
     out = []
@@ -231,16 +273,15 @@ def responses(model: Model, estimates: Estimates, table: Any, n: int, key: int) 
         tall = table.take(np.tile(rows, many))
         with runtime.x64():
             own = jax.random.fold_in(jax.random.key(int(key)), first)
-        (drawn,) = _drawn(model, conditional, estimates, tall, own)
-        out.append(drawn.reshape(many, table.n_rows))
-    return {conditional.response[0]: np.concatenate(out)}
+        out.append([d.reshape(many, table.n_rows) for d in _drawn(model, conditional, params, tall, own)])
+    return [np.concatenate(parts) for parts in zip(*out)]
 
 
 ROWS_AT_ONCE = 1_000_000
 """Rows for which responses are drawn in one go."""
 
 
-def _drawn(model: Model, conditional: Any, estimates: Estimates, table: Any, key: Any) -> list[np.ndarray]:
+def _drawn(model: Model, conditional: Any, params: Mapping[str, Any], table: Any, key: Any) -> list[np.ndarray]:
     """For each part of the response, one number for each row."""
     n = table.n_rows
     with runtime.x64():
@@ -250,7 +291,7 @@ def _drawn(model: Model, conditional: Any, estimates: Estimates, table: Any, key
     return [
         function_of_rows(
             model,
-            estimates.params,
+            params,
             table,
             Draw(conditional, vector=parts > 1),
             {KEY: words} | ({INDEX: np.full(n, i)} if parts > 1 else {}),

@@ -12,17 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from .. import runtime
 from ..errors import ModelError
-from ..objective.layout import naturalise
 from ..objective.objective import Objective
 from ..solve.newton import Newton
 from ..solve.solver import DONE, finite
 from .covariance import observed
+from .functions import derivatives_in_z
 from .intervals import chosen, half_width
 
 ARRIVED = 1e-4
@@ -82,16 +79,11 @@ def _value(objective: Objective, entry: int, number: int, z: float) -> float:
 def _derived(objective: Objective, f: Callable[[Any, Any], Any]) -> Callable[[np.ndarray], tuple]:
     """Value, gradient and Hessian in `z` of a function of the natural scale."""
 
-    @jax.jit
-    def derivatives(u: jax.Array, constants: Any) -> tuple:
-        of = lambda u: jnp.reshape(jnp.asarray(f(*naturalise(objective.layout, u, constants)), jnp.float64), ())
-        return *jax.value_and_grad(of)(u), jax.hessian(of)(u)
+    alone = np.ones(1)
 
     def at(z: np.ndarray) -> tuple:
-        out = runtime.call(derivatives, objective.to_u(z), objective.constants)[0]
-        value, gradient, hessian = (np.asarray(x) for x in jax.device_get(out))
-        free, scale = objective.free, objective.scale
-        return float(value), gradient[free] * scale, hessian[np.ix_(free, free)] * np.outer(scale, scale)
+        values, gradients, hessian = derivatives_in_z(objective, f, z, alone)
+        return float(values[0]), gradients[0], hessian
 
     return at
 

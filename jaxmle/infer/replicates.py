@@ -33,13 +33,13 @@ LONGEST = 50_000
 class Replicates:
     """Estimates on R data sets, natural scale: `coef` (R, k), their `covariance` (R, k, k), and why not, "" where proved.
 
-    `u` are the whole unconstrained vectors, shape (R, size).
+    `u` are the whole vectors that they come from, (R, size).
     """
 
+    u: np.ndarray
     coef: np.ndarray
     covariance: np.ndarray
     reasons: np.ndarray
-    u: np.ndarray
 
 
 def in_batches(objective: Objective) -> bool:
@@ -64,7 +64,7 @@ def fit_replicates(
         for i in range(0, len(weights), at_once)
     ]
     return Replicates(
-        *(np.concatenate([getattr(p, name) for p in parts]) for name in ("coef", "covariance", "reasons", "u"))
+        *(np.concatenate([getattr(p, name) for p in parts]) for name in ("u", "coef", "covariance", "reasons"))
     )
 
 
@@ -108,4 +108,4 @@ def _reported(objective: Objective, free: np.ndarray, covariance: np.ndarray, re
     u[:, objective.free] = free
     index = reported_index(objective)
     coef, covariance = reported_many(objective.layout, objective.free, index, u, objective.constants, covariance)
-    return Replicates(np.asarray(coef), covariance, reasons, u)
+    return Replicates(u, np.asarray(coef), covariance, reasons)

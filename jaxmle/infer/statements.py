@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from ..declare.conditional import Conditional, held
 from ..declare.distributions.base import OnScale
 from ..declare.distributions.labelled import Labelled
+from ..objective.rows import Row
 
 VALUE, INDEX, KEY = " value", " index", " key"
 """Columns that statements read beside the user's: a value or quantile asked for, a class, a random key (two words)."""
@@ -199,3 +201,43 @@ class Working:
         else:
             information = -jax.grad(jax.grad(lambda eta: at(eta).log_prob(y)))(scale.eta)
         return score / information
+
+
+@dataclass(frozen=True)
+class Slope:
+    """The derivative of another statement by a column: directly, and through the predictors that move with it.
+
+    `predictors` are pairs: a parameter, and the one that holds the derivative of its predictor. `kind` "dydx" is the
+    derivative, "eyex" d log y / d log x, "dyex" d y / d log x, "eydx" d log y / d x.
+    """
+
+    of: Any
+    column: str
+    predictors: tuple[tuple[str, str], ...]
+    direct: bool
+    kind: str
+
+    def __call__(self, p: Any, row: Any) -> Any:
+        x = row[self.column].astype(jnp.float64) if self.direct or self.kind in ("eyex", "dyex") else None
+
+        def at(t: Any) -> Any:
+            values, scales = dict(p), dict(p.scales)
+            for name, tangent in self.predictors:
+                on = OnScale(p.scales[name].link, p.scales[name].eta + t * p[tangent])
+                values[name], scales[name] = on.link.inverse(on.eta), on
+            moved = Row(ChainMap({self.column: x + t}, row)) if self.direct else row
+            return self.of(type(p)(values, scales), moved)
+
+        y, slope = jax.jvp(at, (jnp.zeros(()),), (jnp.ones(()),))
+        slope = slope * x if self.kind in ("eyex", "dyex") else slope
+        return slope / y if self.kind in ("eyex", "eydx") else slope
+
+
+@dataclass(frozen=True)
+class Logarithm:
+    """The logarithm of another statement."""
+
+    of: Any
+
+    def __call__(self, p: Any, row: Any) -> Any:
+        return jnp.log(self.of(p, row))

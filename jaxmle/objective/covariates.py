@@ -1,89 +1,163 @@
-"""Which columns of the data a distribution depends on, and rows that are alike in them."""
+"""The columns that a model predicts from: whether they are numbers or levels, and how predictors move with them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..data.expressions import names_in
-from ..data.formula import split_offset, variables
+from ..data.slopes import slope_of, slopes
+from ..data.state import from_json
+from ..data.syntax import check, dotted_name, names_in
 from ..data.tables import Table
 from ..declare.combinators.censored import Censoring
 from ..declare.conditional import Conditional
-from ..declare.formula import Formula, tokens
-from ..declare.linear import Linear
+from ..declare.formula import Formula
+from ..declare.linear import CONSTANT, Linear
 from ..declare.model import Model
+from ..errors import DataError
+from .source import used_columns
 
-ALIKE = 200_000
-"""In more rows than this it is not looked for rows that are alike."""
+TANGENT = "slope-of-"
+"""Before the name of a parameter: the parameter whose predictor is the derivative of its own by a column."""
 
 
-def covariates(model: Model) -> tuple[str, ...]:
-    """The columns that predictors and offsets read, and those that a family knows beside its response, in order."""
-    found: list[str] = []
+@dataclass(frozen=True)
+class Covariate:
+    """A column that predictions depend on.
+
+    `levels` are those of a factor, the reference first, or empty for numbers. `main` is false for what predictions are
+    not asked about unless it is named: offsets, and what a family reads beside its response, such as trials. `direct`
+    tells that the function of the row reads the column itself.
+    """
+
+    name: str
+    levels: tuple[Any, ...] = ()
+    main: bool = True
+    direct: bool = False
+
+
+def predictor_columns(model: Model, names: Sequence[str]) -> dict[str, Covariate]:
+    """The columns that predictors read, by name, and those of their offsets; `names` are those of the table."""
+    found: dict[str, Covariate] = {}
     for parameter in model.params.values():
         if isinstance(parameter, Linear):
-            found += _of_terms(parameter)
-            found += [c for entry in parameter.offset for c in _of_offset(entry)]
-    conditional = model.log_density
+            for name, levels in _terms_of(parameter).items():
+                if name not in found or levels:
+                    found[name] = Covariate(name, levels)
+    for parameter in model.params.values():
+        if isinstance(parameter, Linear):
+            for entry in parameter.offset:
+                for name in (entry,) if entry in names else names_in(entry):
+                    found.setdefault(name, Covariate(name, main=False))
+    return found
+
+
+def covariates(model: Model, table: Table, function: Callable[..., Any]) -> dict[str, Covariate]:
+    """The columns that `function(p, row)` of a fitted model depends on, by name, those of predictors first."""
+    found = predictor_columns(model, table.names)
+    family = isinstance(model.log_density, Conditional)
+    for name in used_columns(replace(model, log_density=function, unit="row"), table):
+        found[name] = replace(found.get(name, Covariate(name, main=not family)), direct=True)
+    return found
+
+
+def distribution_columns(model: Model, table: Table) -> dict[str, Covariate]:
+    """The columns that the distribution of a response depends on: of predictors, and what a family knows beside it."""
+    found, conditional = predictor_columns(model, table.names), model.log_density
     if isinstance(conditional, Censoring):  # how a response is seen says nothing of its distribution
         conditional = conditional.inner
     if isinstance(conditional, Conditional):
-        found += [c for c in conditional.columns if c not in conditional.response]
-    return tuple(dict.fromkeys(found))
+        for name in conditional.columns:
+            if name not in conditional.response:
+                found.setdefault(name, Covariate(name, main=False))
+    return found
 
 
-def levelled(model: Model) -> frozenset[str]:
-    """Columns that a formula takes for labels, by `C(...)`, whatever their type."""
-    found: set[str] = set()
-    for parameter in model.params.values():
-        if isinstance(parameter, Linear) and isinstance(parameter.terms, Formula):
-            for token in tokens(parameter.terms.text):
-                if token.kind == "call" and token.text.startswith("C("):
-                    found |= set(names_in(token.text))
-    return frozenset(found)
+def _terms_of(linear: Linear) -> dict[str, tuple[Any, ...]]:
+    """The columns of the terms, each with its levels if it has any."""
+    if not isinstance(linear.terms, Formula):
+        terms = (linear.terms,) if isinstance(linear.terms, str) else linear.terms
+        return {str(t): () for t in terms if t != CONSTANT}
+    found: dict[str, tuple[Any, ...]] = {}
+    for stored in from_json(linear.terms.state)["factors"]:
+        expression = check(stored["text"], dict(linear.terms.functions))
+        levels: tuple[Any, ...] = ()
+        inner = expression.tree.args[0] if isinstance(expression.tree, ast.Call) else expression.tree
+        if stored["kind"] == "levels" and dotted_name(inner) is not None:
+            levels = tuple(stored["levels"])
+            shown = stored["codings"]["reduced"].get("shown")
+            if shown is not None:
+                base = next((k for k in range(len(levels)) if k not in shown), 0)
+                levels = (levels[base], *(v for k, v in enumerate(levels) if k != base))
+        for name in expression.columns:
+            found[name] = levels or found.get(name, ())
+    return found
 
 
-def _of_terms(parameter: Linear) -> list[str]:
-    terms: Any = parameter.terms
-    if isinstance(terms, Formula):
-        return list(variables(terms.text))
-    if isinstance(terms, str):
-        if not parameter.is_formula:
-            return [terms]
-        text, offsets = split_offset(terms)
-        return [*variables(text), *(c for entry in offsets for c in _of_offset(entry))]
-    return [t for t in terms if isinstance(t, str)]
+def with_tangents(
+    model: Model, params: Mapping[str, Any], table: Table, column: str
+) -> tuple[Model, dict[str, Any], Table, dict[str, np.ndarray]]:
+    """The model with one more parameter for each linear predictor that moves with a column: the derivative by it.
 
+    Returns:
+        The model, its parameters, the table with the columns that it needs, and for each new parameter which of the
+        coefficients of its predictor are its own.
 
-def _of_offset(entry: str) -> Sequence[str]:
-    return (entry,) if entry.isidentifier() else names_in(entry)
-
-
-def unlike(table: Table, columns: Sequence[str], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that differ in some of the columns, one of each kind, and the sums of the weights of their kinds.
-
-    In very many rows it is not looked for rows that are alike: all are returned.
+    Raises:
+        DataError: where a derivative does not exist.
     """
-    if not columns:
-        return np.zeros(1, dtype=int), np.array([weights.sum()])
-    if table.n_rows > ALIKE:
-        return np.arange(table.n_rows), weights
-    code = np.zeros(table.n_rows, dtype=np.int64)
-    for name in columns:
-        values = table.column(name)
-        own = _codes(values)
-        code = np.unique(code * (own.max() + 1) + own, return_inverse=True)[1].reshape(-1)
-    first = np.unique(code, return_index=True)[1]
-    return first, np.bincount(code, weights)
+    more: dict[str, Linear] = {}
+    values: dict[str, Any] = {}
+    columns: dict[str, np.ndarray] = {}
+    which: dict[str, np.ndarray] = {}
+    for name, parameter in model.params.items():
+        if not isinstance(parameter, Linear):
+            continue
+        positions, matrix = _slopes(parameter, table, name, column)
+        offset = _offset_slope(parameter, table, name, column)
+        if not len(positions) and offset is None:
+            continue
+        new = TANGENT + name
+        if not len(positions):  # it moves by its offset alone: a coefficient of nothing
+            positions, matrix = np.zeros(1, int), np.zeros((table.n_rows, 1))
+        columns[new] = matrix
+        if offset is not None:
+            columns[new + " offset"] = offset
+        more[new] = Linear(new, shape=parameter.shape, offset=() if offset is None else new + " offset")
+        values[new] = np.asarray(params[name])[positions]
+        which[new] = positions
+    return replace(model, params={**model.params, **more}), {**params, **values}, table.with_columns(columns), which
 
 
-def _codes(values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind in "OTUS":
-        number: dict[Any, int] = {}
-        return np.array([number.setdefault(v, len(number)) for v in values.tolist()])
-    if values.ndim > 1:
-        return np.unique(values.reshape(len(values), -1), axis=0, return_inverse=True)[1].reshape(-1)
-    return np.unique(values, return_inverse=True)[1].reshape(-1)
+def _slopes(linear: Linear, table: Table, parameter: str, column: str) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(linear.terms, Formula):
+        return slopes(linear.terms, table, parameter, column)
+    terms: Any = (linear.terms,) if isinstance(linear.terms, str) else linear.terms
+    at = 0
+    for term in terms:
+        size = 1 if term == CONSTANT else table.numeric(str(term))[:1].size
+        if term == column:
+            if table.numeric(column).ndim > 1:
+                raise DataError(f"Column {column!r} has {size} numbers in a row: there is no derivative by one of it.")
+            return np.array([at]), np.ones((table.n_rows, 1))
+        at += size
+    return np.zeros(0, int), np.zeros((table.n_rows, 0))
+
+
+def _offset_slope(linear: Linear, table: Table, parameter: str, column: str) -> np.ndarray | None:
+    """The derivative of the offsets, shape (n,) or (n, *shape); None where they do not move."""
+    total = None
+    for entry in linear.offset:
+        if entry == column:
+            slope = np.ones(table.n_rows)
+        elif entry in table.names or column not in names_in(entry):
+            continue
+        else:
+            slope = slope_of(entry, table, column, f"the offset of {parameter!r}", dict(linear.functions))
+        slope = np.broadcast_to(slope.reshape(-1, *[1] * len(linear.shape)), (len(slope), *linear.shape))
+        total = slope if total is None else total + slope
+    return total

@@ -60,15 +60,18 @@ class Fixing:
         return u, np.flatnonzero(~held)
 
 
-def start_vector(model: Model, layout: Layout, start: Mapping[str, Any] | None) -> tuple[np.ndarray, np.ndarray]:
+def start_vector(
+    model: Model, layout: Layout, start: Mapping[str, Any] | None, role: str = "start"
+) -> tuple[np.ndarray, np.ndarray]:
     """The flat vector to start from, and for each entry whether the user chose it.
 
     Given values come first, then the declarations' `start=`, then each domain's default; names are those of
-    parameters (values on the natural scale, a `Linear` by its coefficients) or of single coefficients.
+    parameters (values on the natural scale, a `Linear` by its coefficients) or of single coefficients. `role` is what a
+    message calls the given values.
     """
     start = {} if start is None else start
     if not isinstance(start, Mapping):
-        raise ModelError(f"start must map names of parameters or coefficients to values; got {start!r}.")
+        raise ModelError(f"{role} must map names of parameters or coefficients to values; got {start!r}.")
     u, chosen = np.zeros(layout.size), np.zeros(layout.size, bool)
     names = {b.name for b in layout.blocks}
     dense: dict[str, Any] = {}
@@ -77,16 +80,16 @@ def start_vector(model: Model, layout: Layout, start: Mapping[str, Any] | None) 
         value = start.get(block.name, parameter.start)
         chosen[block.start : block.stop] = value is not None
         if isinstance(parameter, Linear):
-            values = parameter.coefficients(0.0 if value is None else value, len(block.terms), block.name, "start")
+            values = parameter.coefficients(0.0 if value is None else value, len(block.terms), block.name, role)
             u[block.start : block.stop] = values.reshape(-1)
         else:
             dense[block.name] = parameter.default() if value is None else parameter.check(value, block.name)
     held = {name for name, _ in layout.constants}
     entries = {k: v for k, v in start.items() if k not in names and k not in held}
-    _check_entries(layout, entries, "start")
+    _check_entries(layout, entries, role)
     _put(layout, dense, u)
-    _set_entries(layout, entries, u, "start")
-    for position in _positions(layout, entries, "start").values():
+    _set_entries(layout, entries, u, role)
+    for position in _positions(layout, entries, role).values():
         chosen[position] = True
     return u, chosen
 

@@ -13,7 +13,7 @@ solution to the problem of separation in logistic regression, Statistics in Medi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,22 +21,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..declare.conditional import Conditional
-from . import designs
 from .objective import Objective
 from .passes import (
     Evaluation,
     _assemble,
     _columns,
-    _columns_of,
     _matrix_parts,
     _order,
-    _owners,
     _push,
     _stacked,
     sum_chunks,
 )
-from .rows import Program, log_densities, split, stacked_predictors
+from .rows import Program, split, stacked_predictors
+from .rowwise import along, best_kind, pairs_of, per_row, scattered, seconds, spread
 
 FIRTH = "firth"
 """What this penalty is called."""
@@ -44,65 +41,11 @@ FIRTH = "firth"
 STEP = 1e-4
 """Half the length of a central difference of the gradient, in `z`."""
 
-TRUTH = " truth"
-"""A column of distributions: those of which an expectation is taken."""
-
-
-@dataclass(frozen=True)
-class _Truth:
-    """The distribution of a row."""
-
-    conditional: Conditional
-
-    def __call__(self, p: Any, row: Any) -> Any:
-        return self.conditional.distribution(p, row)
-
-
-@dataclass(frozen=True)
-class _Expected:
-    """The expectation of the log-density under the distribution in `row[TRUTH]`."""
-
-    conditional: Conditional
-
-    def __call__(self, p: Any, row: Any) -> Any:
-        return self.conditional.distribution(p, row).expected_log_prob(row[TRUTH])
-
-
-def _density(program: Program) -> Any:
-    return getattr(program.log_density, "function", program.log_density)
-
-
-def _has_expected(program: Program) -> bool:
-    density = _density(program)
-    return (
-        program.unit == "row"
-        and isinstance(density, Conditional)
-        and density.kind is not None
-        and density.kind.has("expected_log_prob")
-    )
-
-
-def _per_row(program: Program, constants: Any, chunk: dict) -> Callable[..., Any]:
-    """What a row's information is the Hessian of in (η, d), weighted (rows,): `f(at)(η, d)`, `at` the true (η, d)."""
-    weights = chunk["weights"]
-    if not _has_expected(program):
-        return lambda at: lambda eta, dense: -weights * log_densities(program, eta, dense, constants, chunk)
-    conditional = _density(program)
-    expected = replace(program, log_density=_Expected(conditional))
-
-    def under(at: tuple[jax.Array, jax.Array]) -> Any:
-        truth = log_densities(replace(program, log_density=_Truth(conditional)), *at, constants, chunk, of=lambda x: x)
-        columns = {name: chunk["columns"][name] for name in chunk["columns"]} | {TRUTH: truth}
-        seen = chunk | {"columns": columns}
-        return lambda eta, dense: -weights * log_densities(expected, eta, dense, constants, seen)
-
-    return under
-
 
 def _information_chunk(program: Program, u: jax.Array, constants: Any, chunk: dict) -> dict:
     eta, dense = stacked_predictors(program, u, chunk), split(program, u)
-    terms = _per_row(program, constants, chunk)((eta, dense))
-    gradient = jax.grad(lambda *x: jnp.sum(terms(*x)), (0, 1))
+    terms = per_row(program, best_kind(program), constants, chunk)((eta, dense))
+    gradient = jax.grad(lambda *x: jnp.sum(chunk["weights"] * terms(*x)), (0, 1))
     return _matrix_parts(program, chunk, *_push(program, gradient, eta, dense))
 
 
@@ -110,37 +53,15 @@ def _trace_chunk(program: Program, at: tuple[jax.Array, jax.Array], constants: A
     """The gradient of tr(M I(u)), M held, over the rows of a chunk; M in the order of the derivatives that add up."""
     u, m = at
     eta, dense = stacked_predictors(program, u, chunk), split(program, u)
-    k, n_dense = program.n_predictors, dense.shape[0]
-    one = jnp.ones(chunk["weights"].shape[-1])
-    rows = [designs.rows(c, chunk["designs"][o], one) for c, o in zip(_columns_of(program), _owners(program))]
-    ends = np.cumsum([n_dense, *(r.shape[0] for r in rows)])
-    parts = [slice(ends[j], ends[j + 1]) for j in range(k)]
-    own = m[:n_dense, :n_dense]
-    within = [[jnp.sum(rows[i] * (m[parts[i], parts[j]] @ rows[j]), axis=0) for j in range(k)] for i in range(k)]
-    leverage = jnp.stack([jnp.stack(w) for w in within]) if k else jnp.zeros((0, 0, len(one)))
-    across = [m[:n_dense, parts[j]] @ rows[j] for j in range(k)]
-    cross = jnp.stack(across, axis=1) if k else jnp.zeros((n_dense, 0, len(one)))
-
-    size = k + n_dense
-    pairs = [(i, j) for i in range(size) for j in range(i, size)]
-    first, second = (jnp.array([pair[side] for pair in pairs], int) for side in (0, 1))
-    whole = jnp.concatenate(
-        [
-            jnp.concatenate([leverage, jnp.moveaxis(cross, 0, 1)], axis=1),
-            jnp.concatenate([cross, jnp.broadcast_to(own[..., None], (n_dense, n_dense, len(one)))], axis=1),
-        ]
-    )
-    share = whole[first, second] * jnp.where(first == second, 1.0, 2.0)[:, None]
-
-    def along(i: jax.Array, f: Any, x: Any) -> jax.Array:
-        t_eta = jnp.broadcast_to((jnp.arange(k) == i).astype(eta.dtype)[:, None], eta.shape)
-        return jax.jvp(f, x, (t_eta, (jnp.arange(n_dense) + k == i).astype(dense.dtype)))[1]
+    k, size = program.n_predictors, program.n_predictors + dense.shape[0]
+    first, second, _ = pairs_of(size)
+    whole = spread(program, m, chunk)
+    share = chunk["weights"] * whole[first, second] * np.where(first == second, 1.0, 2.0)[:, None]
 
     def trace(eta: jax.Array, dense: jax.Array) -> jax.Array:
         """tr(M I) row by row: forward derivatives alone, whose programs stay small as their order grows."""
-        terms = _per_row(program, constants, chunk)((eta, dense))
-        twice = lambda n: along(second[n], lambda *x: along(first[n], terms, x), (eta, dense))
-        return jnp.sum(_columns(twice, len(pairs)) * share, axis=0)
+        terms = per_row(program, best_kind(program), constants, chunk)((eta, dense))
+        return jnp.sum(seconds(terms, (eta, dense)) * share, axis=0)
 
     slopes = _columns(lambda i: along(i, trace, (eta, dense)), size)
     return _stacked(program, chunk, slopes[:k], slopes[k:].sum(axis=-1))
@@ -169,10 +90,7 @@ def half_log_det(
         return jnp.sum(jnp.log(jnp.diag(factor))) + jnp.sum(jnp.log(size)), inverse, matrix
 
     def gradient(u: jax.Array, inverse: jax.Array) -> jax.Array:
-        n = len(program.layout.dense_index) if program.structured else program.layout.size
-        places = n + sum(c.places for c in _columns_of(program))
-        at = jnp.asarray(order)[free]
-        m = jnp.zeros((places, places)).at[at[:, None], at].set(inverse)
+        m = scattered(program, inverse, free)
         body = partial(_trace_chunk, program)
         sums: list[jax.Array] = [sum_chunks(program, body, (u, m), constants, *part) for part in parts]
         return 0.5 * sum(sums[1:], sums[0])[order][free]

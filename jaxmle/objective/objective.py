@@ -199,7 +199,7 @@ class Objective:
     def _count(self, what: str) -> None:
         self.tally.passes[what] = self.tally.passes.get(what, 0) + 1
 
-    def _over_parts(self, f: Callable, *args: Any) -> Any:
+    def over_parts(self, f: Callable, *args: Any) -> Any:
         """The sum over all spans of chunks of a pass `f(program, *args, constants, data, span)`, on the host."""
         calls = [(self.likelihood, *args, self.constants, s.data, s.span) for s in self.stretches]
         return _summed(jax.device_get(self._run_each(f, calls)))
@@ -225,7 +225,7 @@ class Objective:
         """Value, gradient and matrix at `z`; `needs` is as in `passes.evaluate`."""
         self._count(needs)
         u = self.to_u(z)
-        sums = self._over_parts(passes.evaluate, needs, u)
+        sums = self.over_parts(passes.evaluate, needs, u)
         if penalised:
             sums = _added(sums, self._penalty(needs, u))
         return self._in_z(sums)
@@ -234,7 +234,7 @@ class Objective:
         """`evaluate` at each row of `z`, as one compiled batch."""
         self._count(needs)
         u = np.stack([self.to_u(row) for row in z])
-        sums = self._over_parts(passes.evaluate_batch, needs, u)
+        sums = self.over_parts(passes.evaluate_batch, needs, u)
         return [self._in_z(_added(tuple(s[i] for s in sums), self._penalty(needs, v))) for i, v in enumerate(u)]
 
     def value(self, z: np.ndarray) -> float:
@@ -248,7 +248,7 @@ class Objective:
         """The Hessian at `z` times `v`."""
         self._count("hvp")
         u, direction = self.to_u(z), self.direction(v)
-        total = self._over_parts(passes.hessian_product, u, direction)
+        total = self.over_parts(passes.hessian_product, u, direction)
         if self.program.penalties:
             args = (self.program, u, direction, self.constants)
             total = total + jax.device_get(self._run(passes.penalty_product, *args))
@@ -291,14 +291,22 @@ class Objective:
     def terms(self, z: np.ndarray) -> np.ndarray:
         """The log-density of every unit, shape (units,), in the order of the data."""
         out = np.empty(self.n_units)
-        for units, values in self._per_unit("terms", z):
+        for units, values in self.each_unit(passes.per_unit, ("terms",), self.to_u(z)):
             out[units] = values
         return out
 
     def scores(self, z: np.ndarray) -> np.ndarray:
         """The gradient of every unit's log-density in `z`, shape (units, size), without weights."""
         out = np.empty((self.n_units, self.size))
-        for units, values in self._per_unit("scores", z):
+        for units, values in self.each_unit(passes.per_unit, ("scores",), self.to_u(z)):
+            out[units] = values[:, self.free] * self.scale
+        return out
+
+    def bends(self, z: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """The Hessian of every unit's log-density at `z` times `v`, shape (units, size), without weights."""
+        out = np.empty((self.n_units, self.size))
+        at = self.to_u(z), self.direction(v)
+        for units, values in self.each_unit(passes.per_unit, ("bends",), at):
             out[units] = values[:, self.free] * self.scale
         return out
 
@@ -309,11 +317,20 @@ class Objective:
             out[part.units] = jax.device_get(part.data["weights"])[part.chunk, part.row]
         return out
 
-    def _per_unit(self, what: str, z: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Units, and a number or a vector for each."""
-        args = self.to_u(z), self.constants
-        calls = [(self.likelihood, s.length, what, *args, s.data, s.span) for s in self.stretches]
-        for stretch, values in zip(self.stretches, self._run_each(passes.per_unit, calls)):
+    def column(self, name: str) -> np.ndarray | None:
+        """What the log-density reads as column `name`, one entry per unit; None where units have several rows each."""
+        if self.program.unit != "row" or any(name not in part.data["columns"] for part in self.parts):
+            return None
+        found = [np.moveaxis(jax.device_get(p.data["columns"][name]), -1, 1)[p.chunk, p.row] for p in self.parts]
+        out = np.empty((self.n_units, *found[0].shape[1:]), found[0].dtype)
+        for part, values in zip(self.parts, found):
+            out[part.units] = values
+        return out
+
+    def each_unit(self, f: Callable, static: tuple, *args: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Units, and a number or a vector for each, of a pass `f(program, length, *static, *args, constants, data, span)`."""
+        calls = [(self.likelihood, s.length, *static, *args, self.constants, s.data, s.span) for s in self.stretches]
+        for stretch, values in zip(self.stretches, self._run_each(f, calls)):
             part, (first, stop) = stretch.of, stretch.span
             here = (part.chunk >= first) & (part.chunk < stop)
             values = np.moveaxis(jax.device_get(values), -1, 1)

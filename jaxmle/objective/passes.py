@@ -292,19 +292,25 @@ def hessian_product(program: Program, u: jax.Array, v: jax.Array, constants: Any
     return sum_chunks(program, body, (u, v), constants, data, span)[_order(program)]
 
 
-def each_unit(
-    program: Program, length: int, what: str, u: jax.Array, constants: Any, data: dict, span: Any
-) -> jax.Array:
-    """For every unit, its log-density ("terms", shape (chunks, rows)) or its score ("scores", (chunks, size, rows))."""
+def each_unit(program: Program, length: int, what: str, u: Any, constants: Any, data: dict, span: Any) -> jax.Array:
+    """For every unit, its log-density ("terms", shape (chunks, rows)) or its score ("scores", (chunks, size, rows)).
 
-    def body(u: jax.Array, constants: Any, chunk: dict) -> jax.Array:
-        if what == "terms":
-            eta, dense = stacked_predictors(program, u, chunk), split(program, u)
-            return log_densities(program, eta, dense, constants, chunk).astype(jnp.float64)
+    Or the derivative of its score along a direction ("bends"), `u` then being the point and the direction.
+    """
+
+    def scores(u: jax.Array, constants: Any, chunk: dict) -> jax.Array:
         g_eta, g_dense = _scores(program, u, constants, chunk)
         by_predictor = zip(_columns_of(program), _owners(program), g_eta)
         parts = [designs.rows(columns, chunk["designs"][owner], g) for columns, owner, g in by_predictor]
         return jnp.concatenate([g_dense, *parts])[_order(program)]
+
+    def body(u: Any, constants: Any, chunk: dict) -> jax.Array:
+        if what == "terms":
+            eta, dense = stacked_predictors(program, u, chunk), split(program, u)
+            return log_densities(program, eta, dense, constants, chunk).astype(jnp.float64)
+        if what == "bends":
+            return jax.jvp(lambda v: scores(v, constants, chunk), (u[0],), (u[1],))[1]
+        return scores(u, constants, chunk)
 
     return _per_chunk(program, length, body, u, constants, data, span)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,21 +127,38 @@ def _sections(e: Estimates, low: np.ndarray, high: np.ndarray, reasons: list[str
         labels = [_label(e.names[i], group, group in e.group_links) for i in range(start, stop)]
         is_constant = np.array([group in e.group_links and label.split(",")[0] == INTERCEPT for label in labels])
         axis = axis_of(low[among], high[among], np.asarray(e.is_location)[among], is_constant)
-        places = digits.shared([digits.decimals_of(e.values[i], std_errors[i]) for i in range(start, min(stop, shown))])
-        rows = tuple(
-            Row(
-                label=labels[i - start],
-                note=reasons.index(e.withheld[e.names[i]]) + 1 if e.names[i] in e.withheld else 0,
-                place=(float(low[i]), float(e.values[i]), float(high[i])),
-                **_numbers(float(e.values[i]), float(std_errors[i]), float(low[i]), float(high[i]), place),
-                z=digits.z_value(float(z[i])),
-                p=digits.p_value(float(p[i])),
-            )
-            for i, place in enumerate(places, start)
-        )
+        among = slice(start, min(stop, shown))
+        notes = [reasons.index(e.withheld[n]) + 1 if n in e.withheld else 0 for n in e.names[among]]
+        numbers = (e.values, std_errors, low, high, z, p)
+        rows = rows_of(labels, notes, *(x[among] for x in numbers))
         sections.append(Section(_heading(e, group), rows, axis))
         start = stop
     return tuple(sections)
+
+
+def rows_of(
+    labels: Sequence[str],
+    notes: Sequence[int],
+    values: np.ndarray,
+    std_errors: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    z: np.ndarray,
+    p: np.ndarray,
+) -> tuple[Row, ...]:
+    """The rows of a section in print, to decimal places that they share where they can."""
+    places = digits.shared([digits.decimals_of(value, error) for value, error in zip(values, std_errors)])
+    return tuple(
+        Row(
+            label=labels[i],
+            note=notes[i],
+            place=(float(low[i]), float(values[i]), float(high[i])),
+            **_numbers(float(values[i]), float(std_errors[i]), float(low[i]), float(high[i]), place),
+            z=digits.z_value(float(z[i])),
+            p=digits.p_value(float(p[i])),
+        )
+        for i, place in enumerate(places)
+    )
 
 
 def _heading(e: Estimates, group: str) -> str:
@@ -182,7 +200,8 @@ def _remarks(e: Estimates) -> tuple[str, ...]:
         more = f" and {len(e.fixed) - 12} more" if len(e.fixed) > 12 else ""
         out.append(f"held fixed: {', '.join(held)}{more}")
     if e.covariance_kind != "observed":
-        out.append(f"standard errors: {e.covariance_kind} covariance")
+        about = f", {e.covariance_about}" if e.covariance_about else ""
+        out.append(f"standard errors: {e.covariance_kind} covariance{about}")
     if len(e.optima) > 1:
         values = ", ".join(digits.number(float(v), 2) for v, _ in e.optima[:5]) + (", …" if len(e.optima) > 5 else "")
         out.append(

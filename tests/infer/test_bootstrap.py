@@ -131,6 +131,24 @@ def test_a_second_bootstrap_compiles_nothing(fit):
     assert compilation.count == 0
 
 
+def test_functions_of_the_parameters_on_every_replicate(fit):
+    """Of each replicate's coefficients; percentile and BCa intervals go with an increasing function (Efron, 1987)."""
+    boot = fit.bootstrap(200, key=5)
+    slope = {name: boot.coef[:, i] for i, name in enumerate(boot.names)}["prob[x]"]
+    made = boot.transform(lambda p: {"odds": jnp.exp(p["prob"][1]), "both": p["prob"][:2] ** 3})
+    np.testing.assert_allclose(made.replicates["odds"], np.exp(slope), rtol=1e-12)
+    assert made.replicates["both"].shape == (200, 2)
+    np.testing.assert_allclose(made.estimate["odds"], np.exp(fit.coef["prob[x]"]), rtol=1e-12)
+    np.testing.assert_allclose(made.std_error["odds"], np.exp(slope).std(ddof=1), rtol=1e-12)
+    for method in ("percentile", "bca"):
+        ends = boot.confint(method=method)["prob[x]"]
+        low, high = made.confint(method=method)
+        np.testing.assert_allclose([low["odds"], high["odds"]], np.exp(ends), rtol=2e-2)
+        np.testing.assert_allclose([low["both"][1], high["both"][1]], np.power(ends, 3), rtol=6e-2)
+    with pytest.raises(jm.ModelError, match="no studentised interval"):
+        made.confint(method="studentised")
+
+
 def test_penalised_and_held(data):
     ridge = jm.fit(jm.bernoulli("y ~ x + z"), data, penalty=jm.Ridge(2.0), fixed={"prob[z]": -0.5})
     boot = ridge.bootstrap(5, key=4)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from jaxmle import cli, demo
+from jaxmle import cli, demos
 from jaxmle.datasets import certified
+from jaxmle.demos.certified import correct_digits
+from jaxmle.demos.stage import draw
 
 
 @pytest.fixture(scope="module")
@@ -50,26 +52,27 @@ def test_the_demo_has_the_certified_digits(shown):
 
 
 def test_correct_digits():
-    assert demo.correct_digits(1.01, 1.0, 11) == pytest.approx(2.0)
-    assert demo.correct_digits(-250.0, -250.0, 11) == 11
+    assert correct_digits(1.01, 1.0, 11) == pytest.approx(2.0)
+    assert correct_digits(-250.0, -250.0, 11) == 11
 
 
-def test_without_matplotlib_there_is_no_picture_and_no_error(monkeypatch, tmp_path):
+def test_without_matplotlib_there_is_no_picture_and_no_error(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
-    assert "pip install 'jaxmle[plots]'" in demo._picture(None, tmp_path / "p.png")
+    draw(tmp_path / "p.png", 1, lambda ax: None)
+    assert "pip install 'jaxmle[plots]'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("converged", "status"), [(True, 0), (False, 1)])
 def test_the_exit_status_says_whether_it_converged(monkeypatch, converged, status):
-    monkeypatch.setattr(demo, "run", lambda picture: converged)
+    monkeypatch.setattr(demos, "run", lambda name, picture: converged)
     assert cli.main(["demo"]) == status
 
 
 @pytest.mark.parametrize("argv", [["demo", "--save", "picture.txt"], ["demo", "--save", "no/such/p.png"], ["dance"]])
 def test_usage_errors_exit_with_two_before_anything_runs(monkeypatch, capsys, argv):
-    monkeypatch.setattr(demo, "run", None)
+    monkeypatch.setattr(demos, "run", None)
     with pytest.raises(SystemExit, match="2"):
         cli.main(argv)
     assert "jaxmle" in capsys.readouterr().err

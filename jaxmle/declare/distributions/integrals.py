@@ -116,16 +116,34 @@ def _reach(d: Any, t: Array, sign: Array, power: int) -> tuple[Array, Array, Arr
 
 def outward(d: Any, t: Array, sign: Array, power: int = 0, factor: Callable[[Array], Array] | None = None) -> Array:
     """The integral of factor(y) times the density from t outwards, or its logarithm where there is no factor."""
-    scale, end, ends = _reach(d, t, sign, power)
-    length = jnp.log1p(end / scale)
-    u = length * jnp.asarray(NODES, t.dtype)
-    ts = t + sign * scale * jnp.expm1(u)
-    log_terms = jax.vmap(lambda t: log_density(d, t))(ts) + u + jnp.log(scale) + jnp.log(length) + jnp.log(WEIGHTS)
+    ts, log_terms, ends = _rule_from(d, t, sign, power)
     if factor is None:
         out = logsumexp(log_terms)
     else:
         out = jnp.exp(log_terms) @ factor(jax.vmap(lambda t: from_line(d.support, t)[0])(ts))
     return jnp.where(ends, out, jnp.nan)
+
+
+def _rule_from(d: Any, t: Array, sign: Array, power: int) -> tuple[Array, Array, Array]:
+    """Nodes from t outwards, the logarithms of density times weight there, and whether they meet the whole tail."""
+    scale, end, ends = _reach(d, t, sign, power)
+    length = jnp.log1p(end / scale)
+    u = length * jnp.asarray(NODES, t.dtype)
+    ts = t + sign * scale * jnp.expm1(u)
+    log_terms = jax.vmap(lambda t: log_density(d, t))(ts) + u + jnp.log(scale) + jnp.log(length) + jnp.log(WEIGHTS)
+    return ts, log_terms, ends
+
+
+def nodes(d: Any) -> tuple[Array, Array]:
+    """Values of the response, and the probability that each stands for: a rule for expectations, NaN where there is none.
+
+    Functions that grow like a polynomial have theirs, and in a power tail those that grow like its logarithm.
+    """
+    d = jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(float)), jax.lax.stop_gradient(d))
+    t = mode_of(d)
+    ts, log_terms, ends = jax.vmap(lambda sign: _rule_from(d, t, sign, 0))(jnp.asarray([-1.0, 1.0], t.dtype))
+    values = jax.vmap(lambda t: from_line(d.support, t)[0])(ts.reshape(-1))
+    return values, jnp.where(ends[:, None], jnp.exp(log_terms), jnp.nan).reshape(-1)
 
 
 def log_tails(d: Any, y: Any, mode: Array | None = None) -> tuple[Array, Array]:

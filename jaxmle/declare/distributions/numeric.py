@@ -42,6 +42,12 @@ def variance(d: Any) -> Array:
     return jnp.where(found.complete, square, jnp.nan)
 
 
+def range_of(d: Any) -> tuple[Array, Array]:
+    """The first and the last whole number that all but some 1e-17 of a distribution is between; NaN where it is not."""
+    found = _bulk(_checked(jax.lax.stop_gradient(d)))[2]
+    return found.first, jnp.where(found.complete, found.last, jnp.nan)
+
+
 def log_cdf(d: Any, y: Any) -> Array:
     """log P(Y ≤ y), with its digits in the far tail."""
     d = _checked(d)

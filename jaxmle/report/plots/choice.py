@@ -13,7 +13,7 @@ from ...declare.conditional import Conditional
 from ...errors import ModelError, did_you_mean
 from ...infer.certificate import PROVED
 from ...infer.marginal import mean_density
-from ...objective.covariates import covariates
+from ...objective.covariates import distribution_columns
 from .calibration import plot_calibration
 from .canvas import figure_of
 from .coefficients import is_constant, plot_coefficients
@@ -53,7 +53,11 @@ def plot(fit: Any, name: Any, ax: Any, what: str | None, options: Mapping[str, A
     if isinstance(name, str) and name not in fit.estimates.names and what is None:
         if name in {**NAMED, **OTHERS}:
             name, what = None, name
-        elif fit.session is not None and fit.model is not None and name in covariates(fit.model):
+        elif (
+            fit.session is not None
+            and fit.model is not None
+            and name in distribution_columns(fit.model, fit.session.used)
+        ):
             what = "effect"
     if what is None and name is None:
         return panel(fit, ax, options)
@@ -115,7 +119,7 @@ def chosen_for(fit: Any) -> list[Callable[[Any], Any]]:
 
 
 def _of_family(fit: Any) -> list[Callable[[Any], Any]]:
-    conditional, columns = fit.model.log_density, covariates(fit.model)
+    conditional, columns = fit.model.log_density, list(distribution_columns(fit.model, fit.session.used))
     support = conditional.support
     if is_labelled(fit) or getattr(conditional.kind, "__name__", "") in ("Bernoulli", "Binomial"):
         first = plot_calibration if columns else plot_density

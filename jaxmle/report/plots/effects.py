@@ -12,7 +12,8 @@ from ...declare.conditional import Conditional
 from ...declare.linear import Linear
 from ...errors import ModelError, did_you_mean
 from ...infer.intervals import half_width
-from ...objective.covariates import covariates, levelled
+from ...infer.settings import most_frequent
+from ...objective.covariates import Covariate, distribution_columns
 from .canvas import FITTED, GROUPS, INK, REFERENCE, Axes, axes_of, legend, opened
 from .observed import data_of, is_labelled
 
@@ -62,20 +63,19 @@ def plot_effect(
         ModelError: for a loaded fit, for unknown columns, and for what cannot be predicted.
     """
     table = data_of(fit, "effects")
-    known = covariates(fit.model)
+    known = distribution_columns(fit.model, table)
     if not known:
         raise ModelError(f"{fit.model.title!r} has no column in a predictor, so no effect to draw.")
-    column = known[0] if column is None else column
+    column = next(iter(known)) if column is None else column
     for name in (column, *([] if by is None else [by]), *(at or {})):
         if name not in known:
             raise ModelError(f"No predictor reads the column {name!r}.{did_you_mean(str(name), known)}")
     if by == column:
         raise ModelError(f"by={by!r} is the column that the effect is along; name another.")
     half_width(level)
-    labels = levelled(fit.model)
-    along, numbers = _grid(table, column, column in labels)
-    each = [None] if by is None else _classes(table, by, by in labels)
-    held = {c: (at or {}).get(c, _typical(fit, table, c, c in labels)) for c in known if c not in (column, by)}
+    along, numbers = _grid(table, known[column])
+    each = [None] if by is None else _classes(table, known[by])
+    held = {c: (at or {}).get(c, _typical(fit, table, known[c])) for c in known if c not in (column, by)}
     what, scale = _asked(fit, of)
     axes = axes_of(ax)
     lines = [
@@ -113,45 +113,46 @@ def plot_effect(
     return opened(axes)
 
 
-def _grid(table: Any, column: str, label: bool) -> tuple[np.ndarray, bool]:
+def _grid(table: Any, column: Covariate) -> tuple[np.ndarray, bool]:
     """The values along a column, and whether they are numbers on a scale."""
-    values = table.column(column)
+    values = table.column(column.name)
     if values.ndim > 1:
-        raise ModelError(f"Column {column!r} has {values.shape[1]} numbers in a row: an effect is along one number.")
-    if label or values.dtype.kind not in "iuf":
+        raise ModelError(
+            f"Column {column.name!r} has {values.shape[1]} numbers in a row: an effect is along one number."
+        )
+    if column.levels or values.dtype.kind not in "iuf":
         return np.array(_levels(table, column), dtype=values.dtype), False
     return np.linspace(values.min(), values.max(), POINTS), True
 
 
-def _levels(table: Any, column: str) -> list[Any]:
-    values = list(dict.fromkeys(table.column(column).tolist()))
-    ordered = [v for v in table.categories(column) or () if v in values]
+def _levels(table: Any, column: Covariate) -> list[Any]:
+    values = list(dict.fromkeys(table.column(column.name).tolist()))
+    ordered = [v for v in table.categories(column.name) or () if v in values]
     try:
         return ordered or sorted(values)
     except TypeError:
         return values
 
 
-def _classes(table: Any, by: str, label: bool) -> list[Any]:
+def _classes(table: Any, by: Covariate) -> list[Any]:
     levels = _levels(table, by)
     if len(levels) <= FEW:
         return levels
-    if label or table.column(by).dtype.kind not in "iuf":
-        raise ModelError(f"by={by!r} has {len(levels)} values; a picture has room for {FEW}. Draw along it instead.")
-    return np.quantile(table.numeric(by), [0.1, 0.5, 0.9], method="inverted_cdf").tolist()
+    if by.levels or table.column(by.name).dtype.kind not in "iuf":
+        raise ModelError(
+            f"by={by.name!r} has {len(levels)} values; a picture has room for {FEW}. Draw along it instead."
+        )
+    return np.quantile(table.numeric(by.name), [0.1, 0.5, 0.9], method="inverted_cdf").tolist()
 
 
-def _typical(fit: Any, table: Any, column: str, label: bool) -> Any:
+def _typical(fit: Any, table: Any, column: Covariate) -> Any:
     """The mean of numbers, the commonest of other values; of what a family knows of each row, the median."""
-    values, weights = table.column(column), fit.session.objective.weights()
-    if column in [c for _, c in getattr(fit.model.log_density, "known", ())]:
+    values, weights = table.column(column.name), fit.session.objective.weights()
+    if column.name in [c for _, c in getattr(fit.model.log_density, "known", ())]:
         return np.quantile(values, 0.5, method="inverted_cdf")
-    if not label and values.dtype.kind in "iuf":
-        return np.average(values.astype(np.float64), axis=0, weights=weights)
-    total: dict[Any, float] = {}
-    for value, weight in zip(values.tolist(), weights.tolist()):
-        total[value] = total.get(value, 0.0) + weight
-    return max(total, key=lambda v: total[v])
+    if column.levels or values.dtype.kind not in "iuf":
+        return most_frequent(values, weights, column.levels)
+    return np.average(values.astype(np.float64), axis=0, weights=weights)
 
 
 def _asked(fit: Any, what: Any) -> tuple[Any, str]:

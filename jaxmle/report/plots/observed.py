@@ -12,7 +12,7 @@ from ...declare.conditional import Conditional
 from ...declare.distributions.labelled import Labelled
 from ...declare.distributions.supports import Support
 from ...errors import ModelError, did_you_mean
-from ...objective.covariates import covariates
+from ...objective.covariates import distribution_columns
 
 FAR = 10.0
 """Responses farther out than the middle half of them by so many times its width are left out of a histogram."""
@@ -82,7 +82,7 @@ def is_labelled(fit: Any) -> bool:
 
 def candidates(fit: Any) -> list[str]:
     """The columns that a log-density alone reads, and no predictor does."""
-    others = covariates(fit.model)
+    others = distribution_columns(fit.model, fit.session.used)
     return [c for c in fit.session.source.columns if c not in others and not c.startswith(" ")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import numpy as np
 
 import jaxmle as jm
 
-from .datasets import certified, load
-from .report.digits import count, number, seconds
-from .report.text import writable
+from ..datasets import certified, load
+from ..report.digits import count, number, seconds
+from ..report.plots.likelihood import plot_log_likelihood
+from .stage import draw, label, say
 
 COLUMNS = ("deflator", "gnp", "unemployed", "armed_forces", "population", "year")
 
@@ -64,7 +66,6 @@ def fit_employment() -> jm.Fit:
 def run(picture: Path) -> bool:
     """Fit, print, compare, draw; whether both fits converged."""
     begin = time.perf_counter()
-    say = lambda text="": print(writable(text), flush=True)
     say("1  A log-density of your own: electron mobility in a semiconductor (NIST StRD, Thurber)\n")
     mobility = fit_mobility()
     say(f"{mobility}\n")
@@ -83,7 +84,8 @@ def run(picture: Path) -> bool:
     n, p = answer["n"], len(answer["estimates"])
     unbiased = {name: employment.std_errors[f"mean[{name}]"] * math.sqrt(n / (n - p)) for name in answer["std_errors"]}
     say("\n" + _comparison("std error, by n - p", answer["std_errors"], unbiased, answer["digits"]))
-    say(f"\n\n{_picture(mobility, picture)}")
+    say("\n")
+    draw(picture, 2, partial(_paint, mobility))
     fits = (mobility, employment)
     compiling, running = (sum(fit.seconds[what] for fit in fits) for what in ("compile", "run"))
     everything = seconds(time.perf_counter() - begin)
@@ -108,23 +110,10 @@ def correct_digits(found: float, right: float, digits: int) -> float:
     return min(-math.log10(error), digits) if error > 0 else digits
 
 
-def _picture(fit: jm.Fit, path: Path) -> str:
-    """Save the picture; what to say about it."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        return "No picture: it needs matplotlib (pip install 'jaxmle[plots]')."
-    from .report.plots.likelihood import plot_log_likelihood
-
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
+def _paint(fit: jm.Fit, left: Any, right: Any) -> None:
     _plot_curve(fit, left)
     plot_log_likelihood(fit, "b7", right)
     right.set_title("How well is b7 known?", fontsize="medium", loc="left")
-    figure.savefig(path, dpi=150)
-    return f"Picture: {path}"
 
 
 def _plot_curve(fit: jm.Fit, ax: Any) -> None:
@@ -137,8 +126,6 @@ def _plot_curve(fit: jm.Fit, ax: Any) -> None:
         x, curve - 2 * sigma, curve + 2 * sigma, color=line.get_color(), alpha=0.2, linewidth=0, label="± 2σ"
     )
     ax.plot(data["log_density"], data["mobility"], "o", color="0.2", markersize=4, label="measured")
-    ax.set_xlabel("log(density)")
-    ax.set_ylabel("electron mobility")
-    ax.set_title(f"{count(len(data['mobility']), 'measurement')}, {fit.df} parameters", fontsize="medium", loc="left")
-    ax.legend(frameon=False, fontsize="small", loc="upper left")
-    ax.spines[["top", "right"]].set_visible(False)
+    label(
+        ax, f"{count(len(data['mobility']), 'measurement')}, {fit.df} parameters", "log(density)", "electron mobility"
+    )
