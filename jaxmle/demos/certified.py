@@ -15,7 +15,7 @@ import jaxmle as jm
 
 from ..datasets import certified, load
 from ..report.digits import count, number, seconds
-from ..report.plots import plot_log_likelihood
+from ..report.plots.likelihood import plot_log_likelihood
 from .stage import draw, label, say
 
 COLUMNS = ("deflator", "gnp", "unemployed", "armed_forces", "population", "year")

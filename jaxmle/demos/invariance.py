@@ -10,7 +10,7 @@ import numpy as np
 
 import jaxmle as jm
 
-from ..report.plots import plot_log_likelihood
+from ..report.plots.likelihood import plot_log_likelihood
 from .stage import Numbers, draw, label, say
 
 HOURS = (3, 5, 7, 18, 43, 85, 91, 98, 100, 130, 230, 487)

@@ -46,13 +46,23 @@ def _quantile_residuals(
     tail = lambda upper, before: function_of_rows(model, params, table, Tail(conditional, upper, before))
     below, above = tail(False, False), tail(True, False)
     below_before, above_before = tail(False, True), tail(True, True)
-    jump = below != below_before
-    if jump.any():
-        u = np.random.default_rng(key).uniform(size=len(below))
-        with np.errstate(divide="ignore"):
-            below = np.where(jump, np.logaddexp(below + np.log(u), below_before + np.log1p(-u)), below)
-            above = np.where(jump, np.logaddexp(above + np.log(u), above_before + np.log1p(-u)), above)
+    below, above = between_limits(below, above, below_before, above_before, np.random.default_rng(key))
     return np.where(below < above, ndtri_exp(np.minimum(below, 0.0)), -ndtri_exp(np.minimum(above, 0.0)))
+
+
+def between_limits(
+    below: np.ndarray, above: np.ndarray, below_before: np.ndarray, above_before: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """log P(Y ≤ y) and log P(Y > y), of one shape; at a jump a point at random between what they are on either side."""
+    jump = below != below_before
+    if not jump.any():
+        return below, above
+    u = rng.uniform(size=below.shape)
+    with np.errstate(divide="ignore"):
+        return (
+            np.where(jump, np.logaddexp(below + np.log(u), below_before + np.log1p(-u)), below),
+            np.where(jump, np.logaddexp(above + np.log(u), above_before + np.log1p(-u)), above),
+        )
 
 
 def deviance(model: Model, params: Mapping[str, Any], table: Any, weights: np.ndarray) -> float:

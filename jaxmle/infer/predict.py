@@ -243,7 +243,7 @@ def responses(model: Model, estimates: Estimates, table: Any, n: int, key: int) 
     """`n` responses for each row of `table`, as the log-density sees them: name of the column → (n, rows)."""
     conditional = conditional_of(model, "A parametric bootstrap")
     more = [c for c in conditional.columns if c not in conditional.response]
-    if len(conditional.response) != 1 or more:
+    if len(conditional.response) != 1 or conditional.outermost:
         raise ModelError(
             f"A parametric bootstrap draws the one response of a family; this one has the columns "
             f"{', '.join(map(repr, (*conditional.response, *more)))}. Use kind='pairs'."

@@ -141,14 +141,15 @@ def _at_means(columns: Mapping[str, Covariate], table: Any, groups: Groups) -> S
         for name, column in columns.items():
             values = table.column(name)
             if column.levels or values.dtype.kind not in "iuf":
-                made[name].append(_most_frequent(values, weights, column.levels))
+                made[name].append(most_frequent(values, weights, column.levels))
             else:
                 made[name].append(np.tensordot(weights, values.astype(np.float64), 1) / weights.sum())
     rows = table.take(np.zeros(len(groups), int)).with_columns({k: np.array(v) for k, v in made.items()})
     return Setting(rows, [(group, np.eye(len(groups))[i]) for i, (group, _) in enumerate(groups)])
 
 
-def _most_frequent(values: np.ndarray, weights: np.ndarray, levels: tuple[Any, ...]) -> Any:
+def most_frequent(values: np.ndarray, weights: np.ndarray, levels: tuple[Any, ...]) -> Any:
+    """The value with the greatest weight; of several the first among the levels."""
     count: dict[Any, float] = dict.fromkeys(levels, 0.0)
     for value, weight in zip(values.tolist(), weights.tolist()):
         count[value] = count.get(value, 0.0) + weight

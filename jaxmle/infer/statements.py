@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -58,6 +59,28 @@ class Probability:
 
     def __call__(self, p: Any, row: Any) -> Any:
         return jnp.exp(self.conditional.distribution(p, row).log_prob(row[VALUE]))
+
+
+@dataclass(frozen=True)
+class UpTo:
+    """The probability of at most the value `row[VALUE]`, or of more (`upper`)."""
+
+    conditional: Conditional
+    upper: bool = False
+
+    def __call__(self, p: Any, row: Any) -> Any:
+        d = self.conditional.distribution(p, row)
+        return jnp.exp(d.log_survival(row[VALUE]) if self.upper else d.log_cdf(row[VALUE]))
+
+
+@dataclass(frozen=True)
+class Exp:
+    """The density whose logarithm is given."""
+
+    log_density: Callable[..., Any]
+
+    def __call__(self, p: Any, row: Any) -> Any:
+        return jnp.exp(self.log_density(p, row))
 
 
 @dataclass(frozen=True)
@@ -146,7 +169,7 @@ class Tail:
 
     def __call__(self, p: Any, row: Any) -> Any:
         low, high = self.conditional.seen(row)
-        d = self.conditional.distribution(p, row)
+        d = self.conditional.among_seen(p, row)
         y = low - 1.0 if self.before and d.support.whole else low if self.before else high
         return d.log_survival(y) if self.upper else d.log_cdf(y)
 

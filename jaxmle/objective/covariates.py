@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..data.slopes import slope_of, slopes
 from ..data.state import from_json
 from ..data.syntax import check, dotted_name, names_in
 from ..data.tables import Table
+from ..declare.combinators.censored import Censoring
 from ..declare.conditional import Conditional
 from ..declare.formula import Formula
 from ..declare.linear import CONSTANT, Linear
@@ -39,8 +40,8 @@ class Covariate:
     direct: bool = False
 
 
-def covariates(model: Model, table: Table, function: Callable[..., Any]) -> dict[str, Covariate]:
-    """The columns that `function(p, row)` of a fitted model depends on, by name, those of predictors first."""
+def predictor_columns(model: Model, names: Sequence[str]) -> dict[str, Covariate]:
+    """The columns that predictors read, by name, and those of their offsets; `names` are those of the table."""
     found: dict[str, Covariate] = {}
     for parameter in model.params.values():
         if isinstance(parameter, Linear):
@@ -50,11 +51,29 @@ def covariates(model: Model, table: Table, function: Callable[..., Any]) -> dict
     for parameter in model.params.values():
         if isinstance(parameter, Linear):
             for entry in parameter.offset:
-                for name in (entry,) if entry in table.names else names_in(entry):
+                for name in (entry,) if entry in names else names_in(entry):
                     found.setdefault(name, Covariate(name, main=False))
+    return found
+
+
+def covariates(model: Model, table: Table, function: Callable[..., Any]) -> dict[str, Covariate]:
+    """The columns that `function(p, row)` of a fitted model depends on, by name, those of predictors first."""
+    found = predictor_columns(model, table.names)
     family = isinstance(model.log_density, Conditional)
     for name in used_columns(replace(model, log_density=function, unit="row"), table):
         found[name] = replace(found.get(name, Covariate(name, main=not family)), direct=True)
+    return found
+
+
+def distribution_columns(model: Model, table: Table) -> dict[str, Covariate]:
+    """The columns that the distribution of a response depends on: of predictors, and what a family knows beside it."""
+    found, conditional = predictor_columns(model, table.names), model.log_density
+    if isinstance(conditional, Censoring):  # how a response is seen says nothing of its distribution
+        conditional = conditional.inner
+    if isinstance(conditional, Conditional):
+        for name in conditional.columns:
+            if name not in conditional.response:
+                found.setdefault(name, Covariate(name, main=False))
     return found
 
 

@@ -292,8 +292,7 @@ def hessian_product(program: Program, u: jax.Array, v: jax.Array, constants: Any
     return sum_chunks(program, body, (u, v), constants, data, span)[_order(program)]
 
 
-@partial(_pass, static_argnums=(0, 1, 2))
-def per_unit(program: Program, length: int, what: str, u: Any, constants: Any, data: dict, span: Any) -> jax.Array:
+def each_unit(program: Program, length: int, what: str, u: Any, constants: Any, data: dict, span: Any) -> jax.Array:
     """For every unit, its log-density ("terms", shape (chunks, rows)) or its score ("scores", (chunks, size, rows)).
 
     Or the derivative of its score along a direction ("bends"), `u` then being the point and the direction.
@@ -314,6 +313,9 @@ def per_unit(program: Program, length: int, what: str, u: Any, constants: Any, d
         return scores(u, constants, chunk)
 
     return _per_chunk(program, length, body, u, constants, data, span)
+
+
+per_unit = partial(_pass, static_argnums=(0, 1, 2))(each_unit)
 
 
 @partial(_pass, static_argnums=(0, 1))

@@ -96,3 +96,14 @@ def test_what_has_no_residuals_is_said(dobson):
         dobson.residuals("persson")
     with pytest.raises(jm.ModelError, match="pseudo_r2"):
         dobson.pseudo_r2("efron")
+
+
+def test_quantile_residuals_know_of_late_entry():
+    """Of an exponential what is left after entry is exponential again: u = 1 − exp(−rate (t − entry))."""
+    rng = np.random.default_rng(4)
+    entry = rng.uniform(0.0, 2.0, 60)
+    data = {"t": entry + rng.exponential(2.0, 60), "from": np.where(entry < 0.5, 0.0, entry)}
+    fit = jm.fit(jm.censored(jm.exponential("t"), entry="from"), data)
+    left = data["t"] - data["from"]
+    expected = stats.norm.ppf(-np.expm1(-left / left.mean()))
+    np.testing.assert_allclose(fit.residuals("quantile"), expected, atol=1e-5)

@@ -14,7 +14,8 @@ from matplotlib import pyplot
 
 import jaxmle as jm
 from jaxmle.errors import FitWarning, ModelError
-from jaxmle.report.plots import plot_coefficients, plot_log_likelihood
+from jaxmle.report.plots.coefficients import plot_coefficients
+from jaxmle.report.plots.likelihood import plot_contour, plot_log_likelihood, plot_profile
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +127,67 @@ def test_without_matplotlib_the_error_says_what_to_install(waiting, monkeypatch)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'jaxmle\[plots\]'"):
         plot_coefficients(waiting[0])
+
+
+def test_a_contour_is_where_the_log_likelihood_has_fallen_by_half_a_chi_squared(line):
+    """For a normal mean with known spread the contour is the ellipse bᵀ S b = χ²₂, and the ellipse is exact."""
+    fit, data = line
+    names = ["mean[x]", "mean[w]"]
+    design = np.column_stack([np.ones(60), data["x"], data["w"]])
+    for others in ("follow", "hold"):
+        information = design.T @ design
+        if others == "follow":
+            information = np.linalg.inv(np.linalg.inv(information)[1:, 1:])
+        else:
+            information = information[1:, 1:]
+        ax = plot_contour(fit, others=others, levels=[0.95], truth={"mean[x]": 1.0, "mean[w]": 0.0})
+        assert [ax.get_xlabel(), ax.get_ylabel()] == names
+        away = curves(ax)["quadratic"] - np.array([[fit.coef[n]] for n in names])
+        assert np.einsum("in,ij,jn->n", away, information, away) == pytest.approx(5.991465, rel=1e-6)
+        drawn = np.concatenate([path.vertices for path in ax.collections[1].get_paths()])
+        away = drawn.T - np.array([[fit.coef[n]] for n in names])
+        assert np.einsum("in,ij,jn->n", away, information, away) == pytest.approx(5.991465, rel=0.02)
+        assert curves(ax)["true value"].tolist() == [[1.0], [0.0]]
+
+
+def test_a_contour_on_the_natural_scale():
+    """Of a normal sample: n/2 (log v + (s² + (x̄ − m)²)/v), by hand at points of the outermost contour."""
+    y = np.random.default_rng(4).normal(3.0, 2.0, 25)
+    fit = jm.fit(jm.normal("y"), {"y": y})
+    ax = plot_contour(fit, levels=[0.5, 0.9])
+    at = lambda m, s: -len(y) * np.log(s) - 0.5 * np.sum((y[:, None] - m) ** 2, axis=0) / s**2
+    m, s = np.concatenate([path.vertices for path in ax.collections[1].get_paths()[:1]]).T
+    assert at(m, s) == pytest.approx(at(y.mean(), y.std())[0] - 0.5 * 4.605170, abs=0.03)
+
+
+def test_a_profile_with_the_quadratic_of_the_wald_interval(waiting):
+    fit, y = waiting
+    best = 1 / y.mean()
+    ax = plot_profile(fit, "rate", truth=2.0)
+    rate, drawn = curves(ax)["profile log-likelihood"]
+    assert drawn == pytest.approx(len(y) * (np.log(rate / best) - rate / best + 1), abs=2e-3)
+    rate, drawn = curves(ax)["quadratic"]
+    assert drawn == pytest.approx(-0.5 * len(y) * np.log(rate / best) ** 2, abs=1e-6)
+    low, high = fit.confint(method="profile")["rate"]
+    (shade,) = ax.patches
+    assert [shade.get_x(), shade.get_x() + shade.get_width()] == pytest.approx([low, high])
+    mean, drawn = curves(plot_profile(fit, lambda p: 1 / p["rate"]))["quadratic"]
+    assert drawn == pytest.approx(-0.5 * len(y) * (mean / y.mean() - 1) ** 2, abs=1e-6)
+
+
+def test_a_true_value_is_marked(waiting):
+    for truth in (2.0, {"rate": 2.0, "other": 1.0}):
+        assert curves(plot_log_likelihood(waiting[0], "rate", truth=truth))["true value"][0].tolist() == [2.0, 2.0]
+    with pytest.raises(ModelError, match="truth has no 'rate'"):
+        plot_log_likelihood(waiting[0], "rate", truth={"rat": 1.0})
+    with pytest.raises(ModelError, match="truth must be 1 number"):
+        plot_log_likelihood(waiting[0], "rate", truth=[1.0, 2.0])
+
+
+def test_a_contour_takes_two_coefficients(waiting, line):
+    with pytest.raises(ModelError, match="two different coefficients"):
+        plot_contour(waiting[0])
+    with pytest.raises(ModelError, match="two different coefficients"):
+        plot_contour(line[0], "mean[x]")
+    with pytest.raises(ModelError, match="levels"):
+        plot_contour(line[0], levels=[95])

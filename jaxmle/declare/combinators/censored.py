@@ -13,7 +13,7 @@ from ...errors import DataError, ModelError, rows_in_words
 from ..conditional import Bound, Data
 from ..distributions.base import Distribution
 from ..distributions.supports import Support
-from ..distributions.truncated import below, log_between
+from ..distributions.truncated import FAR, Truncated, below, log_between
 from ..model import Model, Parameter
 from .around import Around, bound_on, number_or_column, wrapped
 
@@ -116,6 +116,12 @@ class Censoring(Around):
 
     def distribution(self, p: Any, row: Mapping[str, Any]) -> Distribution:
         return self.inner.distribution(p, row)
+
+    def among_seen(self, p: Any, row: Mapping[str, Any]) -> Distribution:
+        d = self.distribution(p, row)
+        if self.entry is None:
+            return d
+        return Truncated(inner=d, low=jnp.where(row[ENTERED] > 0, row[ENTRY], -FAR), high=None)
 
     def observed(self, row: Mapping[str, Any]) -> Any:
         return row[VALUE]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .plots import Axes, _axes, _open
+from .canvas import Axes, axes_of, legend, opened
 
 NAMED = 8
 """Coefficients that get a name at the end of their line."""
@@ -22,7 +22,7 @@ def plot_path(path: Any, ax: Axes | None = None) -> Axes:
     Raises:
         ImportError: without matplotlib.
     """
-    axes = _axes(ax)
+    axes = axes_of(ax)
     which = np.flatnonzero(path.penalised)
     axes.axhline(0.0, color="0.6", linewidth=0.8)
     for j in which:
@@ -34,8 +34,7 @@ def plot_path(path: Any, ax: Axes | None = None) -> Axes:
         )  # fmt: skip
     _strengths(axes)
     axes.set_ylabel("coefficient")
-    _open(axes)
-    return axes
+    return opened(axes)
 
 
 def plot_scores(validation: Any, ax: Axes | None = None) -> Axes:
@@ -48,15 +47,14 @@ def plot_scores(validation: Any, ax: Axes | None = None) -> Axes:
     Raises:
         ImportError: without matplotlib.
     """
-    axes = _axes(ax)
+    axes = axes_of(ax)
     axes.errorbar(validation.strengths, validation.mean, validation.std_error, fmt="o", markersize=3, linewidth=0.8)
     axes.axvline(validation.best, color="0.4", linewidth=1, linestyle=(0, (4, 3)), label="best")
     axes.axvline(validation.best_one_se, color="0.4", linewidth=1, linestyle=":", label="one standard error")
     _strengths(axes)
     axes.set_ylabel(f"{validation.score.replace('_', ' ')} of rows not fitted")
-    axes.legend(frameon=False, fontsize="small")
-    _open(axes)
-    return axes
+    legend(axes)
+    return opened(axes)
 
 
 def _strengths(axes: Axes) -> None:

@@ -1,0 +1,1 @@
+"""Pictures of fits, one theme to a file."""
