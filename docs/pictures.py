@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/guide.md: python docs/pictures.py writes docs/images."""
+"""Draws the pictures of docs/inference.md: python docs/pictures.py writes docs/images."""
 
 from pathlib import Path
 
