@@ -289,6 +289,11 @@ def _product(x: jax.Array | None, w: jax.Array, y: jax.Array | None) -> jax.Arra
     if x is None or y is None:
         sums = _down(w, y if x is None else x)
         return sums.reshape(len(w), *((-1, 1) if y is None else (1, -1)))
+    if x is y and x.ndim == 2:  # symmetric: each pair of columns once
+        first, second = np.triu_indices(len(x))
+        number = np.zeros((len(x), len(x)), int)
+        number[first, second] = number[second, first] = np.arange(len(first))
+        return (w @ (x[first] * x[second]).T)[:, number]
     if x.ndim == y.ndim == 2:
         pairs = (x[:, None, :] * y[None, :, :]).reshape(-1, x.shape[1])
         return (w @ pairs.T).reshape(len(w), len(x), len(y))

@@ -19,34 +19,34 @@ KINDS = [f.distribution for f in FAMILIES.values() if isinstance(f, Family) and 
 DECLARED = [(kind, name, link) for kind in KINDS for name, links in kind.concave.items() for link in links]
 
 
-def eigenvalues(f, points):
-    """The largest eigenvalue of the Hessian of `f`, relative to the size of the Hessian, at each of the points."""
+def eigenvalues(f, points, *more):
+    """The largest eigenvalue of the Hessian of `f(*point, *more)` in the point, relative to its size, for each of the rows."""
+
+    def hessian(v, more):
+        return jax.hessian(lambda v: f(*v, *more))(v)
+
     with runtime.x64():
-        hessians = jax.jit(jax.vmap(jax.hessian(lambda v: f(*v))))(jnp.asarray(points))
+        hessians = jax.jit(jax.vmap(hessian))(jnp.asarray(points), tuple(map(jnp.asarray, more)))
     values = np.linalg.eigvalsh(np.asarray(hessians))
     return values[:, -1] / np.maximum(np.abs(values).max(axis=1), 1e-12)
 
 
-def others_of(kind, name, rng):
-    """Values of the parameters but one, legal ones."""
-    ranges = {"power": (1.1, 1.9)}
-    low_high = {n: ranges.get(n, (0.3, 3.0)) for n in kind.parameters if n != name}
-    return {n: rng.uniform(*ends) for n, ends in low_high.items()}
-
-
 @pytest.mark.parametrize(("kind", "name", "link"), DECLARED, ids=lambda v: getattr(v, "__name__", v))
 def test_log_densities_are_concave_where_it_is_declared(kind, name, link):
-    rng = np.random.default_rng(1)
+    """At random values of the predictor, the other parameters, and responses drawn in their neighbourhood."""
+    rng, n = np.random.default_rng(1), 400
+    ranges = {"power": (1.1, 1.9)}
+    others = {k: rng.uniform(*ranges.get(k, (0.3, 3.0)), n) for k in kind.parameters if k != name}
+    if "trials" in kind.known:
+        others["trials"] = np.full(n, 7.0)
     positive = link == "identity" and name == "rate"
+    eta, typical = rng.uniform(0.05 if positive else -4.0, 4.0, n), rng.uniform(0.2, 2.0, n)
+    made = lambda e, o: kind(**dict(zip(others, o)), **{name: OnScale(LINKS[link], e)})
     with runtime.x64():
-        for _ in range(5):
-            others = others_of(kind, name, rng) | ({"trials": 7.0} if "trials" in kind.known else {})
-            typical = kind(**others, **{name: OnScale(LINKS[link], jnp.asarray(1.0))})
-            y = [float(typical.sample(k)) for k in jax.random.split(jax.random.key(int(rng.integers(100))), 4)]
-            for value in y:
-                eta = rng.uniform(0.05 if positive else -4.0, 4.0, (50, 1))
-                log_prob = lambda e, v=value, o=others: kind(**o, **{name: OnScale(LINKS[link], e)}).log_prob(v)
-                assert eigenvalues(log_prob, eta).max() < 1e-7, (value, others)
+        keys = jax.random.split(jax.random.key(1), n)
+        y = jax.jit(jax.vmap(lambda k, e, o: made(e, o).sample(k)))(keys, typical, tuple(others.values()))
+    log_prob = lambda e, y, *o: made(e, o).log_prob(y)
+    assert eigenvalues(log_prob, eta[:, None], y, *others.values()).max() < 1e-7
 
 
 JOINT = {
@@ -64,13 +64,13 @@ JOINT = {
 def test_location_and_scale_are_jointly_concave_censored_or_not(kind):
     rng = np.random.default_rng(2)
     at = JOINT[kind.__name__]
-    points = np.stack([rng.uniform(-3, 3, 60), rng.uniform(0.3, 3, 60)], axis=1)
-    for low in (0.2, 1.0, 2.5):
-        assert eigenvalues(lambda a, b, y=low: kind(**at(a, b)).log_prob(y), points).max() < 1e-7
-        assert eigenvalues(lambda a, b, y=low: kind(**at(a, b)).log_survival(y), points).max() < 1e-7
-        assert eigenvalues(lambda a, b, y=low: kind(**at(a, b)).log_cdf(y), points).max() < 1e-7
-        inside = lambda a, b, y=low: jnp.log(kind(**at(a, b)).cdf(y + 1.0) - kind(**at(a, b)).cdf(y))
-        assert eigenvalues(inside, points[np.abs(points[:, 0] / points[:, 1] - low) < 2]).max() < 1e-6
+    points = np.stack([rng.uniform(-3, 3, 180), rng.uniform(0.3, 3, 180)], axis=1)
+    low = np.tile([0.2, 1.0, 2.5], 60)
+    for f in ("log_prob", "log_survival", "log_cdf"):
+        assert eigenvalues(lambda a, b, y, f=f: getattr(kind(**at(a, b)), f)(y), points, low).max() < 1e-7
+    near = np.abs(points[:, 0] / points[:, 1] - low) < 2
+    inside = lambda a, b, y: jnp.log(kind(**at(a, b)).cdf(y + 1.0) - kind(**at(a, b)).cdf(y))
+    assert eigenvalues(inside, points[near], low[near]).max() < 1e-6
 
 
 @pytest.mark.parametrize("kind", [OrderedLogit, OrderedProbit, OrderedCLogLog])
@@ -78,15 +78,14 @@ def test_cutpoints_and_location_are_jointly_concave(kind):
     rng = np.random.default_rng(3)
     points = np.sort(rng.uniform(-3, 3, (60, 3)), axis=1) + [0, 0.1, 0.2]
     points = np.concatenate([points, rng.uniform(-2, 2, (60, 1))], axis=1)
-    for y in range(4):
-        of = lambda a, b, c, location, y=y: kind(cutpoints=jnp.stack([a, b, c]), location=location).log_prob(y)
-        assert eigenvalues(of, points).max() < 1e-6
+    of = lambda a, b, c, location, y: kind(cutpoints=jnp.stack([a, b, c]), location=location).log_prob(y)
+    assert eigenvalues(of, np.tile(points, (4, 1)), np.repeat(np.arange(4), 60)).max() < 1e-6
 
 
 def test_logits_are_jointly_concave():
     points = np.random.default_rng(4).uniform(-3, 3, (60, 2))
-    for y in range(3):
-        assert eigenvalues(lambda a, b, y=y: Categorical(logits=jnp.stack([a, b])).log_prob(y), points).max() < 1e-7
+    of = lambda a, b, y: Categorical(logits=jnp.stack([a, b])).log_prob(y)
+    assert eigenvalues(of, np.tile(points, (3, 1)), np.repeat(np.arange(3), 60)).max() < 1e-7
 
 
 N = 300
