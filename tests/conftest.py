@@ -10,6 +10,8 @@ os.environ.setdefault("JAXMLE_CACHE_DIR", str(Path(tempfile.gettempdir()) / "jax
 import jax
 
 jax.config.update("jax_num_cpu_devices", 2)
+if "JAXMLE_TEST_OPTIMISED" not in os.environ:  # compilation is most of what tests do; `optimised` is for the others
+    jax.config.update("jax_disable_most_optimizations", True)
 
 import pytest
 
@@ -35,6 +37,41 @@ def few_programs():
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_text().count("\n") > MOST_MAPS:
         runtime.forget_programs()
+
+
+@pytest.fixture(scope="module")
+def optimised():
+    """Programs are compiled as users have them compiled: for tests of the compiler itself."""
+    before = jax.config.jax_disable_most_optimizations
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+LONGER = {
+    "tests/cases/test_families.py::test_the_numbers_of_the_case": (
+        "ztnb_medpar", "tweedie_fair", "oprobit_ucla", "nb1_biochemists", "zinb_biochemists", "hurdle_nb_biochemists",
+        "betabinomial_lirat"),
+    "tests/families/test_continuous.py::test_tails_quantiles_and_moments_agree_with_scipy": ("GeneralizedGamma",),
+    "tests/families/test_registry.py::test_expectation_and_variance": ("ConwayMaxwellPoisson", "BetaBinomial"),
+    "tests/families/test_registry.py::test_fit_of_constants_is_proved_and_the_same_from_far_starts": (
+        "BetaBinomial", "ConwayMaxwellPoisson"),
+    "tests/families/test_composed_densities.py::test_draws_have_the_mean_and_the_variance": ("TruncatedNormal",),
+    "tests/families/test_combinators.py::test_combinators_combine": (),
+    "tests/families/test_combinators.py::test_truncation_by_columns_is_truncation_by_numbers": (),
+    "tests/objective/test_factors.py::test_every_pass_gives_the_numbers_of_the_whole_matrix": (
+        "same_factor_in_two_designs-7-2", "vectors_and_designs_out_of_order-1000-1"),
+    "tests/objective/test_in_place.py::test_the_same_numbers_as_from_a_copy": ("beside levels-False",),
+}  # fmt: skip
+"""Tests of ten seconds and more that vary others: they are slow ones, by the names of their cases where not all are."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        name, _, case = item.nodeid.partition("[")
+        if name in LONGER and (not LONGER[name] or case.removesuffix("]") in LONGER[name]):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

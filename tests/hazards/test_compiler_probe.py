@@ -31,6 +31,8 @@ pytestmark = pytest.mark.skipif(
     jax.default_backend() != "cpu", reason="the known miscompilations are those of XLA on CPU"
 )
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 
 def rows_around(k: int) -> list[int]:
     return [2**k - 1, 2**k + 1, 2**k + 64, 2**k + 1024]
