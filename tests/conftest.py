@@ -10,8 +10,10 @@ os.environ.setdefault("JAXMLE_CACHE_DIR", str(Path(tempfile.gettempdir()) / "jax
 import jax
 
 jax.config.update("jax_num_cpu_devices", 2)
-if "JAXMLE_TEST_OPTIMISED" not in os.environ:  # compilation is most of what tests do; `optimised` is for the others
-    jax.config.update("jax_disable_most_optimizations", True)
+QUICKLY = "JAXMLE_TEST_OPTIMISED" not in os.environ
+"""Whether programs are optimised less: compiling them is most of what tests do. `optimised` is for the others."""
+
+jax.config.update("jax_disable_most_optimizations", QUICKLY)
 
 import pytest
 
@@ -42,10 +44,9 @@ def few_programs():
 @pytest.fixture(scope="module")
 def optimised():
     """Programs are compiled as users have them compiled: for tests of the compiler itself."""
-    before = jax.config.jax_disable_most_optimizations
     jax.config.update("jax_disable_most_optimizations", False)
     yield
-    jax.config.update("jax_disable_most_optimizations", before)
+    jax.config.update("jax_disable_most_optimizations", QUICKLY)
 
 
 LONGER = {
