@@ -10,10 +10,6 @@ os.environ.setdefault("JAXMLE_CACHE_DIR", str(Path(tempfile.gettempdir()) / "jax
 import jax
 
 jax.config.update("jax_num_cpu_devices", 2)
-QUICKLY = "JAXMLE_TEST_OPTIMISED" not in os.environ
-"""Whether programs are optimised less: compiling them is most of what tests do. `optimised` is for the others."""
-
-jax.config.update("jax_disable_most_optimizations", QUICKLY)
 
 import pytest
 
@@ -41,14 +37,6 @@ def few_programs():
         runtime.forget_programs()
 
 
-@pytest.fixture(scope="module")
-def optimised():
-    """Programs are compiled as users have them compiled: for tests of the compiler itself."""
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", QUICKLY)
-
-
 LONGER = {
     "tests/cases/test_families.py::test_the_numbers_of_the_case": (
         "ztnb_medpar", "tweedie_fair", "oprobit_ucla", "nb1_biochemists", "zinb_biochemists", "hurdle_nb_biochemists",
@@ -56,13 +44,18 @@ LONGER = {
     "tests/families/test_continuous.py::test_tails_quantiles_and_moments_agree_with_scipy": ("GeneralizedGamma",),
     "tests/families/test_registry.py::test_expectation_and_variance": ("ConwayMaxwellPoisson", "BetaBinomial"),
     "tests/families/test_registry.py::test_fit_of_constants_is_proved_and_the_same_from_far_starts": (
-        "BetaBinomial", "ConwayMaxwellPoisson"),
+        "BetaBinomial", "ConwayMaxwellPoisson", "Tweedie"),
     "tests/families/test_composed_densities.py::test_draws_have_the_mean_and_the_variance": ("TruncatedNormal",),
     "tests/families/test_combinators.py::test_combinators_combine": (),
     "tests/families/test_combinators.py::test_truncation_by_columns_is_truncation_by_numbers": (),
     "tests/objective/test_factors.py::test_every_pass_gives_the_numbers_of_the_whole_matrix": (
         "same_factor_in_two_designs-7-2", "vectors_and_designs_out_of_order-1000-1"),
-    "tests/objective/test_in_place.py::test_the_same_numbers_as_from_a_copy": ("beside levels-False",),
+    "tests/objective/test_in_place.py::test_the_same_numbers_as_from_a_copy": (
+        "beside levels-False", "two with one matrix-None"),
+    "tests/fit/test_teaching.py::test_the_maximum_likelihood_variance_is_too_small_by_one_part_in_n": (),
+    "tests/infer/test_goodness_of_fit.py::test_trials_are_known_in_each_data_set": (),
+    "tests/families/test_special.py::test_ordered_labels_keep_their_derivatives_in_the_tails": ("probit",),
+    "tests/families/test_registry.py::test_tails_and_quantiles": ("ConwayMaxwellPoisson",),
 }  # fmt: skip
 """Tests of ten seconds and more that vary others: they are slow ones, by the names of their cases where not all are."""
 
