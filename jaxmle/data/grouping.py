@@ -75,12 +75,15 @@ def grouped(data: Any, by: Any, weights: Any, missing: str) -> Grouping:
             raise DataError(f"by={name!r} has missing labels in {lost}: missing='drop' leaves these rows out.")
         number = np.where(known, number, 0.0)
         table, number, labels = table.take(known), number[known], labels[known]
-    codes, distinct = _codes(labels)
+    codes, distinct = codes_of(labels)
     return Grouping(table, number, distinct, codes)
 
 
-def _codes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The number of each label in the order of appearance, and the distinct labels in that order."""
+def codes_of(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The number of each label in the order of appearance, and the distinct labels in that order.
+
+    Nothing is sorted: labels of several types have no order.
+    """
     begins = np.flatnonzero(np.concatenate([[True], labels[1:] != labels[:-1]]))
     runs = labels[begins].tolist()
     number: dict[Any, int] = {}

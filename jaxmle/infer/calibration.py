@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from ..errors import ModelError
+from .intervals import check_level
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ def calibration(
     """
     if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
         raise ModelError(f"bins must be a whole number of at least 1; got {bins!r}.")
-    if not 0 < level < 1:
-        raise ModelError(f"level must be between 0 and 1; got {level!r}.")
+    check_level(level)
     order = np.argsort(predicted, kind="stable")
     before = np.cumsum(trials[order]) - 0.5 * trials[order]
     number = np.empty(len(order), dtype=int)

@@ -21,6 +21,7 @@ from ..errors import ModelError
 from ..objective.objective import Objective
 from ..objective.replicas import terms_of_replicas
 from .goodness import between_limits
+from .intervals import check_level
 from .marginal import cells, expected_counts
 from .predict import responses
 from .profile import optimum_of
@@ -84,8 +85,7 @@ class GoodnessOfFit:
         """
         if name not in self.simulated:
             raise ModelError(f"There is no statistic {name!r}; there are {', '.join(map(repr, self.simulated))}.")
-        if not 0 < level < 1:
-            raise ModelError(f"level must be between 0 and 1; got {level!r}.")
+        check_level(level)
         return float(np.quantile(self.simulated[name], 1 - level))
 
     def tidy(self) -> dict[str, np.ndarray]:

@@ -16,14 +16,19 @@ from ..errors import ModelError, did_you_mean
 from .estimates import Estimates
 
 
+def check_level(level: float) -> None:
+    """Raises `ModelError` if `level` is not between 0 and 1."""
+    if not (isinstance(level, (int, float, np.number)) and 0 < level < 1):
+        raise ModelError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
+
+
 def half_width(level: float) -> float:
     """How many standard errors a Wald interval of this level reaches to either side: √χ².
 
     Raises:
         ModelError: if `level` is not between 0 and 1.
     """
-    if not (isinstance(level, (int, float, np.number)) and 0 < level < 1):
-        raise ModelError(f"level must be between 0 and 1, such as 0.95; got {level!r}.")
+    check_level(level)
     return float(ndtri(0.5 + level / 2))
 
 

@@ -16,7 +16,7 @@ from ..objective.objective import Objective
 from ..objective.rebuild import derivatives_of_rows, function_of_rows
 from ..objective.rows import hashable
 from .estimates import Estimates
-from .intervals import half_width
+from .intervals import check_level, half_width
 from .statements import (
     INDEX,
     KEY,
@@ -75,8 +75,7 @@ def predict(
         most = np.asarray(chances > 0.5).astype(int) if chances.ndim == 1 else chances.argmax(axis=1)
         return np.asarray(labels)[most]
     if what == "interval":
-        if not 0 < level < 1:
-            raise ModelError(f"level must be between 0 and 1; got {level!r}.")
+        check_level(level)
         return predict(model, estimates, table, "quantile", se, q=[0.5 * (1 - level), 0.5 * (1 + level)])
     asked, stack = questions(model, conditional, table.n_rows, what, q, value)
     answers = [_answer(model, estimates, table, question, se) for question in asked]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
+from ..data.grouping import codes_of
 from ..data.tables import Table
 
 ALIKE = 200_000
@@ -34,8 +34,7 @@ def unlike(table: Table, columns: Iterable[str], weights: np.ndarray) -> tuple[n
 
 def _codes(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind in "OTUS":
-        number: dict[Any, int] = {}
-        return np.array([number.setdefault(v, len(number)) for v in values.tolist()])
+        return codes_of(values)[0]
     if values.ndim > 1:
         return np.unique(values.reshape(len(values), -1), axis=0, return_inverse=True)[1].reshape(-1)
     return np.unique(values, return_inverse=True)[1].reshape(-1)

@@ -18,7 +18,7 @@ import numpy as np
 from ..data.chunks import bucket
 from ..runtime import MAX_KERNEL_ROWS
 from .layout import Block, Layout
-from .rows import Program, log_densities, penalty_value
+from .rows import Program, log_densities, penalty_value, widened
 
 UNROLLED = 6
 """Up to so many variables of a row the columns of its Hessian are written out one by one."""
@@ -322,7 +322,7 @@ def _of_rows(program: Program, constants: Any, at: list[jax.Array], common: Any,
 
     def unit(variables: tuple, columns: Mapping[str, Any], weight: Any) -> tuple:
         chunk = {
-            "columns": {name: _number(x)[..., None] for name, x in columns.items()},
+            "columns": {name: widened(x)[..., None] for name, x in columns.items()},
             "designs": (),
             "offsets": {},
             "weights": weight[None],
@@ -341,13 +341,6 @@ def _of_rows(program: Program, constants: Any, at: list[jax.Array], common: Any,
     by_row = jax.vmap(unit, in_axes=(variable, dict.fromkeys(own, 0) | shared[0], 0))
     by_set = jax.vmap(by_row, in_axes=((0,) * len(at), dict.fromkeys(own, 0) | shared[1], 0))
     return by_set(tuple(at), dict(own) | dict(common), weights)
-
-
-def _number(x: jax.Array) -> jax.Array:
-    """A column's entry as it is computed with, see `rows.in_precision`."""
-    if jnp.issubdtype(x.dtype, jnp.floating):
-        return x.astype(jnp.float64)
-    return x if x.dtype == bool else x.astype(jnp.int64)
 
 
 def _derivatives(f: Callable[..., jax.Array], v: tuple) -> tuple:

@@ -140,15 +140,16 @@ class Program:
         return jnp.float32 if self.precision == "float32" else jnp.float64
 
 
+def widened(x: jax.Array, dtype: Any = jnp.float64) -> jax.Array:
+    """Numbers as they are computed with: floats in a precision, whole numbers in 64 bits, truth values as they are."""
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        return x.astype(dtype)
+    return x if x.dtype == bool else x.astype(jnp.int64)
+
+
 def in_precision(program: Program, chunk: dict) -> dict:
-    """The chunk's numbers as they are computed with: floats in the program's precision, whole numbers in 64 bits."""
-
-    def convert(x: jax.Array) -> jax.Array:
-        if jnp.issubdtype(x.dtype, jnp.floating):
-            return x.astype(program.dtype)
-        return x if x.dtype == bool else x.astype(jnp.int64)
-
-    return jax.tree.map(convert, chunk) | {"weights": chunk["weights"]}
+    """The chunk's numbers as they are computed with, floats in the program's precision."""
+    return jax.tree.map(lambda x: widened(x, program.dtype), chunk) | {"weights": chunk["weights"]}
 
 
 def predictor(program: Program, block: Block, u: jax.Array, chunk: dict, offset: bool = True) -> jax.Array:

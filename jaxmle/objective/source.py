@@ -20,6 +20,7 @@ from ..data.collinear import without as left_out
 from ..data.design import Design, offset_of
 from ..data.expressions import names_in
 from ..data.formula import bind, expand, split_offset, variables, without
+from ..data.grouping import codes_of
 from ..data.tables import Table, check_finite
 from ..declare.conditional import Conditional
 from ..declare.distributions.base import OnScale
@@ -65,8 +66,7 @@ class Source:
         if labelled is not None:
             lost = rows_in_words(self.rows[~labelled])
             raise DataError(f"cluster= has missing labels in {lost}: every row of the fit needs one.")
-        number: dict[Any, int] = {}  # not by sorting: labels of several types have no order
-        codes = np.array([number.setdefault(label, len(number)) for label in column[self.rows].tolist()])
+        codes = codes_of(column[self.rows])[0]
         if self.groups is None:
             return codes
         if any(np.ptp(codes[m]) for m in self.groups.members):

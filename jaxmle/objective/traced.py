@@ -26,7 +26,7 @@ from ..errors import DataError, ModelError, did_you_mean
 from .build import layout_of, priors_of
 from .fixing import Fixing, start_vector
 from .layout import Block, Layout
-from .rows import Params, Program, hashable, log_densities, penalty_value, scalar
+from .rows import Params, Program, hashable, log_densities, penalty_value, scalar, widened
 from .source import Source, explained, used_columns, with_formula
 from .starts import suggested_starts
 
@@ -79,19 +79,19 @@ class Likelihood:
 
     def _chunk(self, data: Arrays, place: dict[str, jax.Array]) -> Arrays:
         """The rows of one chunk in the shapes that passes have: rows last, but for the columns of a whole data set."""
-        rows = place[ROW]
+        rows, wide = place[ROW], lambda x: widened(jnp.asarray(x))
         unit, axes = self.program.unit, range(rows.ndim)
-        columns = {name: _wide(x)[rows] for name, x in data["columns"].items()}
+        columns = {name: wide(x)[rows] for name, x in data["columns"].items()}
         if unit != "all":
             columns = {name: jnp.moveaxis(x, rows.ndim - 1, -1) for name, x in columns.items()}
-        designs = [jnp.concatenate([_wide(x).reshape(len(x), -1) for x in pieces], 1) for pieces in data["designs"]]
+        designs = [jnp.concatenate([wide(x).reshape(len(x), -1) for x in pieces], 1) for pieces in data["designs"]]
         return {
             "columns": columns,
             "designs": tuple({"dense": jnp.moveaxis(x[rows], -1, 0)} for x in designs),
             "offsets": {
-                n: jnp.moveaxis(_wide(x)[rows], axes, [i - rows.ndim for i in axes]) for n, x in data["offsets"].items()
+                n: jnp.moveaxis(wide(x)[rows], axes, [i - rows.ndim for i in axes]) for n, x in data["offsets"].items()
             },
-            "weights": _wide(data["weights"])[rows if rows.ndim == 1 else rows[0]].astype(jnp.float64),
+            "weights": wide(data["weights"])[rows if rows.ndim == 1 else rows[0]].astype(jnp.float64),
             "mask": place.get("mask"),
         }
 
@@ -101,14 +101,6 @@ def block_shape(block: Block) -> tuple[int, ...]:
     if isinstance(block.parameter, Linear):
         return (len(block.terms), *block.parameter.shape)
     return (block.stop - block.start,)
-
-
-def _wide(x: Any) -> jax.Array:
-    """Numbers as they are computed with."""
-    x = jnp.asarray(x)
-    if jnp.issubdtype(x.dtype, jnp.floating):
-        return x.astype(jnp.float64)
-    return x if x.dtype == bool else x.astype(jnp.int64)
 
 
 def trace(
