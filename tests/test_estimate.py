@@ -29,10 +29,10 @@ NORMAL = jm.Model(normal, {"mean": jm.Real(), "sd": jm.Positive()})
 
 
 def sech(p, row):
-    return -jnp.log(jnp.cosh((row["y"] - p["loc"]) / p["scale"])) - jnp.log(p["scale"])
+    return -jnp.log(jnp.cosh((row["y"] - p["centre"]) / p["width"])) - jnp.log(p["width"])
 
 
-SECH = jm.Model(sech, {"loc": jm.Linear([1, "x"]), "scale": jm.Positive()})
+SECH = jm.Model(sech, {"centre": jm.Linear([1, "x"]), "width": jm.Positive()})
 
 
 def difference(f, at=0.0, step=1e-4):
@@ -82,9 +82,9 @@ def test_a_covariate_a_held_value_and_a_penalty_move_it_as_refits_do(how):
 
     slope = how(lambda x: jm.estimate(POISSON, DATA | {"x": x})["rate"])(jnp.asarray(X))
     np.testing.assert_allclose(slope[:, 3], difference(refit), rtol=1e-4)
-    for name, value in {"scale": 0.5, "loc[x]": 0.1}.items():
-        held = how(lambda a, name=name: jm.estimate(SECH, DATA, fixed={name: a})["loc"])(value)
-        refit = lambda a, name=name: jm.fit(SECH, DATA, fixed={name: a}).params["loc"]
+    for name, value in {"width": 0.5, "centre[x]": 0.1}.items():
+        held = how(lambda a, name=name: jm.estimate(SECH, DATA, fixed={name: a})["centre"])(value)
+        refit = lambda a, name=name: jm.fit(SECH, DATA, fixed={name: a}).params["centre"]
         np.testing.assert_allclose(held, difference(refit, value), rtol=1e-4)
     ridge = lambda strength: lambda p: strength * jnp.sum(p["rate"] ** 2)
     held = how(lambda a: jm.estimate(POISSON, DATA, penalty=ridge(a))["rate"])(2.0)
