@@ -30,6 +30,7 @@ from .objective.placement import Placement
 from .report.progress import Reporter
 from .result import Fit
 from .solve.choose import NEWTON_SIZE, resolve
+from .solve.corners import past_corners
 from .solve.newton import Newton
 from .solve.proximal import ProximalNewton
 from .solve.solver import FAILED, INTERRUPTED, Progress, Solution
@@ -133,7 +134,7 @@ def fit(
     with Reporter(progress, method, objective) as reporter:
         watch = _both(reporter.watch, callback)
         z, informed, note = warm_start(objective, z, method)
-        solution = informed.minimise(objective, z, watch)
+        solution = past_corners(objective, informed.minimise(objective, z, watch), watch)
         solution = replace(solution, notes=(*solution.notes, *note))
         if precision == "float32" and solution.stop not in (FAILED, INTERRUPTED):
             objective, solution = finish_in_double(objective, solution, method, tol, watch)

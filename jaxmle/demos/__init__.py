@@ -15,6 +15,7 @@ DEMOS: Mapping[str, str] = MappingProxyType(
         "normality": "estimates over their standard errors are standard normal, and intervals cover as often as they say",
         "information": "curvature and spread of the slope are one thing if the model is right, and two if it is not",
         "efficiency": "no unbiased estimate is more precise: the Cramér–Rao bound, reached by one and missed by another",
+        "hard": "likelihoods with several maxima, ridges, plateaus, corners, edges: solved, or reported for what they are",
         "invariance": "estimates and profile intervals do not depend on how a model is written down; Wald intervals do",
     }
 )

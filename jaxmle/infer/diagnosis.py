@@ -15,7 +15,7 @@ from .blame import Context, find_blame
 from .covariance import complement, outer_product
 from .derivatives import DerivativeCheck, jitter
 from .directions import Direction, flat_vectors, in_words, towards, who
-from .identification import along, entangled, kinks, saturation
+from .identification import along, end_of_plateau, entangled, kinks
 from .neighbourhood import Neighbourhood, fading, faults
 from .recession import behind_noise, recession
 from .reported import Reported
@@ -148,9 +148,15 @@ def _curvature(case: Case, reported: Reported, faded: list[np.ndarray], noise: f
     free += flat[10:]
     if steps:
         return _steps(case, reported, steps, flat)
-    ways = [saturation(case.objective, case.z, v) for v in plateaus]
-    if not free and ways and all(way is not None for way in ways):
-        out = [d for w in ways if w is not None for d in towards(case.objective, case.z, w)]
+    ends = [end_of_plateau(case.objective, case.z, v) for v in plateaus]
+    if any(end is not None and end.higher for end in ends):
+        names = who(reported, plateaus)
+        reason = (
+            f"The search ended on a plateau: the log-likelihood is constant near here in {names}, and higher beyond."
+        )
+        return Finding("not_converged", reason)
+    if not free and ends and all(end is not None and end.saturated for end in ends):
+        out = [d for end in ends if end is not None for d in towards(case.objective, case.z, end.way)]
         if out := _possible(case, out):
             return _at_infinity(case, out)
     if free or plateaus:

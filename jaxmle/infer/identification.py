@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -75,12 +76,26 @@ def along(objective: Objective, z: np.ndarray, value: float, model: Quadratic, v
     return "flat" if any(abs(p) <= slack for p in profile) else "singular"
 
 
-def saturation(objective: Objective, z: np.ndarray, v: np.ndarray) -> np.ndarray | None:
-    """The way out, along `v`, if the plateau at `z` is where a limit has been reached to the last digit; else None.
+@dataclass(frozen=True)
+class End:
+    """Where a plateau ends: which `way` leads back onto it, how `steep` the end is, and whether beyond it is `higher`."""
 
-    At the end of a plateau the slope of a saturated function (a probability that is 1 to the last digit) begins with
-    the least number there is, that of a function that was clipped with its full size.
-    """
+    way: np.ndarray
+    steep: float
+    higher: bool
+
+    @property
+    def saturated(self) -> bool:
+        """Whether the plateau is where a limit has been reached to the last digit.
+
+        The slope of a saturated function (a probability that is 1 to the last digit) begins with the least number there
+        is, that of a function that was clipped with its full size.
+        """
+        return self.steep < 1e-6
+
+
+def end_of_plateau(objective: Objective, z: np.ndarray, v: np.ndarray) -> End | None:
+    """The nearest end, along `v`, of the plateau on which `z` is; None if none was met."""
     step = v / np.abs(v).max()
     step = step * max(1.0, np.abs(z[step != 0]).max(initial=0.0))
     slope = lambda t: objective.evaluate(z + t * step).gradient @ step
@@ -99,7 +114,8 @@ def saturation(objective: Objective, z: np.ndarray, v: np.ndarray) -> np.ndarray
                     inside = middle
                 else:
                     outside = middle
-            return -sign * v if abs(slope(sign * outside)) < 1e-6 else None
+            s = slope(sign * outside)
+            return End(-sign * v, abs(s), sign * s < 0)
     return None
 
 

@@ -76,8 +76,7 @@ def look_around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int
     if not model.positive:
         return None
     whiten = (model.axes / np.sqrt(model.curvature)) / model.metric[:, None]
-    signs = np.where(np.random.default_rng(seed).uniform(size=len(z)) < 0.5, -1.0, 1.0)
-    v = signs / np.sqrt(len(z))
+    v = _askew(len(z), seed)
     step = RADIUS * whiten @ v
     glimpse = objective.glimpse()
     here, up, down = (glimpse.evaluate(z + s * step) for s in (0.0, 1.0, -1.0))
@@ -100,6 +99,13 @@ def look_around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int
     if bend >= BEND:
         bend = min(bend, _least_bend(glimpse, z, here, step, RADIUS**2 * share))
     return Neighbourhood(float(ratio), corner, bend)
+
+
+def _askew(k: int, seed: int) -> np.ndarray:
+    """A unit vector in R^k that is no sum or difference of axes: where curvatures are equal, those lie anywhere."""
+    rng = np.random.default_rng(seed)
+    v = np.where(rng.uniform(size=k) < 0.5, -1.0, 1.0) * rng.uniform(0.5, 1.0, size=k)
+    return v / np.linalg.norm(v)
 
 
 def _least_bend(objective: Objective, z: np.ndarray, here: Evaluation, step: np.ndarray, size: float) -> float:

@@ -9,7 +9,7 @@ from jaxmle.cli import main
 from jaxmle.demos import DEMOS
 from jaxmle.demos.stage import Numbers
 
-TEACHING = [name for name in DEMOS if name != "certified"]
+TEACHING = [name for name in DEMOS if name not in ("certified", "hard")]
 
 KNOWN = {
     "bias": {"average of the estimates": 4 * 9 / 10, "first sample": 1.1},  # (n - 1)/n of 4; 1 + 1/n
