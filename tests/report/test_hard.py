@@ -1,6 +1,8 @@
 """Hard likelihoods are solved or reported for what they are, each against an answer found without a search by jaxmle."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,3 +61,12 @@ def test_a_wrong_answer_does_not_hold(capsys):
     shown = capsys.readouterr().out.splitlines()
     assert shown[1].endswith("✓")
     assert shown[2].endswith("✗")
+
+
+def test_the_page_of_the_docs_has_this_table():
+    text = (Path(__file__).parents[2] / "docs" / "hard.md").read_text()
+    rows = re.findall(r"^\| ([^|]+) \| [^|]* \| ([^|:,]+)[^|]* \|$", text, re.M)[1:]
+    said = {"optimum": "solved"}
+    assert [(name, status.strip()) for name, status in rows if set(name) != {"-"}] == [
+        (name, said.get(hard.status, hard.status.replace("_", " "))) for name, hard in HARD.items()
+    ]
