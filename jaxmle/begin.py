@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from .data.tables import Table
 from .declare.linear import Linear
+from .declare.tree import Tree
+from .errors import DataError
 from .infer.derivatives import check_derivatives
 from .objective.build import Built
 from .objective.fixing import start_vector
@@ -79,6 +82,27 @@ def _information(sample: Objective, z: np.ndarray) -> np.ndarray:
     return np.diag(sample.evaluate(z).matrix) / np.maximum(sample.scale, 1.0) ** 2
 
 
+def with_held_out(method: Any, built: Built, table: Table) -> Any:
+    """The solver, with one truth value per unit in place of a column that says what it holds out for validation.
+
+    Raises:
+        DataError: for a column that is not there, holds other than truth values, or differs within a unit.
+    """
+    column = getattr(method, "validation", None)
+    if not isinstance(column, str):
+        return method
+    values = table.column(column, "the argument validation")[built.source.rows]
+    if values.shape != (len(built.source.rows),) or not all(v in (0, 1) for v in values.tolist()):
+        raise DataError(f"validation={column!r} names a column that must be true or false in each row (or 1 and 0).")
+    mask = values.astype(bool)
+    if built.source.groups is not None:
+        members = built.source.groups.members
+        if any(np.ptp(mask[m].astype(int)) for m in members):
+            raise DataError(f"validation={column!r} must be the same in all rows of one unit of observation.")
+        mask = mask[[m[0] for m in members]]
+    return replace(method, validation=mask)
+
+
 def movable(objective: Objective, chosen: np.ndarray) -> list[tuple[int, str]]:
     """Which entries of `z` a search for a start may move: constant terms and parameters that are the same in all rows."""
     out = []
@@ -92,8 +116,8 @@ def movable(objective: Objective, chosen: np.ndarray) -> list[tuple[int, str]]:
                 if term == "Intercept"
                 for k in range(size)
             ]
-        elif block.stop - block.start > (20 if block.found is None else 1):
-            continue
+        elif isinstance(block.parameter, Tree) or block.stop - block.start > (20 if block.found is None else 1):
+            continue  # a tree is where it starts
         else:
             bounded = np.isfinite(block.bounds()).all()
             real = all(link.name == "identity" for link in block.links())

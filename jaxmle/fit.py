@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .begin import begin, warm_start
+from .begin import begin, warm_start, with_held_out
 from .data.tables import Table, read_weights
 from .declare.conditional import Conditional
 from .declare.linear import Linear
@@ -129,7 +129,9 @@ def fit(
     )
     objective, model = built.objective, built.model
     method, why = method_for(objective, solver)
-    method = configured(method, max(tol or 0.0, SINGLE_TOL) if precision == "float32" else tol, max_steps, key)
+    single = precision == "float32" and getattr(method, "polishes", True)
+    method = configured(method, max(tol or 0.0, SINGLE_TOL) if single else tol, max_steps, key)
+    method = with_held_out(method, built, table)
     z, at_start = begin(built, start, method)
     with Reporter(progress, method, objective) as reporter:
         watch = _both(reporter.watch, callback)
@@ -213,6 +215,9 @@ def finish_in_double(
 ) -> tuple[Objective, Solution]:
     """Go on in float64 from where a search in float32 ended: one or two steps, and an optimum that can be proved."""
     double = objective.in_double()
+    if not getattr(method, "polishes", True):
+        at = double.evaluate(solution.z, "gradient")
+        return double, replace(solution, value=at.value, gradient=at.gradient)
     last = Newton() if objective.size <= NEWTON_SIZE else method
     last = last if objective.l1 is None else ProximalNewton()
     last = last if tol is None else replace(last, tol=tol)

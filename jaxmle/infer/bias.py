@@ -95,7 +95,7 @@ def bias_corrected(fit: Any, std_errors: np.ndarray, kind: str | None) -> BiasCo
     u = objective.to_u(z), c * scale, v * scale, objective.free
     inner = objective.over_parts(bias, what, u)[objective.free] * objective.scale
     in_z = c @ inner
-    bend = objective._run(_bend, objective.layout, objective.to_u(z), objective.constants, _root(objective, v))
+    bend = objective.run(_bend, objective.layout, objective.to_u(z), objective.constants, _root(objective, v))
     curved = np.asarray(jax.device_get(bend))[reported_index(objective)]
     total = Reported.at(objective, z).jacobian @ in_z + 0.5 * curved
     return BiasCorrected(estimates.names, estimates.values, total, std_errors, kind)

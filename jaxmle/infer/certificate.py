@@ -9,7 +9,7 @@ import numpy as np
 from ..objective.concavity import one_optimum
 from ..objective.objective import Objective
 from ..objective.passes import Evaluation
-from ..solve.choose import MAX_HESSIAN
+from ..solve.choose import MAX_HESSIAN, NEWTON_SIZE
 from ..solve.quadratic import Quadratic
 from ..solve.solver import FAILED, INTERRUPTED, Solution, finite
 from .blame import Context, find_blame
@@ -137,7 +137,7 @@ def certify(
     z = solution.z
     if solution.stop == FAILED or not np.isfinite(solution.value):
         return _not_finite(objective, z, context, at_start), None
-    if objective.size > MAX_HESSIAN:
+    if objective.size > (MAX_HESSIAN if solution.claims else NEWTON_SIZE):
         return _without_hessian(objective, solution, at_start), None
     at = Evaluation(solution.value, solution.gradient, solution.hessian)
     if at.gradient is None or at.matrix is None:
@@ -225,11 +225,20 @@ def _cautions(case: Case, at_start: DerivativeCheck | None) -> tuple[str, ...]:
 
 def _without_hessian(objective: Objective, solution: Solution, at_start: DerivativeCheck | None) -> Certificate:
     """What can be said without the Hessian."""
-    _, gradient, _ = objective.evaluate(solution.z, "gradient")
+    gradient = solution.gradient
+    if gradient is None:
+        gradient = objective.evaluate(solution.z, "gradient").gradient
+    size, largest = objective.size, float(np.abs(gradient).max())
+    why = (
+        f"{size:,} parameters are too many for a Hessian ({size:,}² numbers): no standard errors, no proof"
+        if solution.claims
+        else f"no optimum is claimed: {solution.solver} takes so many steps, and a Hessian of {size:,} parameters is not "
+        "formed to look"
+    )
+    length = float(np.linalg.norm(gradient))
     return Certificate(
         "not_proved",
-        f"{objective.size:,} parameters are too many for a Hessian ({objective.size:,}² numbers): no standard errors, "
-        f"no proof; the largest element of the score is {np.abs(gradient).max():.2g}.",
-        gradient=float(np.abs(gradient).max()),
+        f"{why}; the largest element of the score is {largest:.2g}, its length {length:.2g}.",
+        gradient=largest,
         at_start=at_start,
     )

@@ -92,9 +92,9 @@ def _divergence(objective: Objective, u: np.ndarray, move: np.ndarray, share: fl
     total, pulled = 0.0, np.zeros(len(u))
     for stretch in objective.stretches:
         where = stretch.data, stretch.span
-        etas = objective._run(passes.predictors, program, stretch.length, (u, move), *where)
+        etas = objective.run(passes.predictors, program, stretch.length, (u, move), *where)
         args = (program, u, etas, np.float64(share), constants, *where)
-        divergence, v = jax.device_get(objective._run(dual_point, *args))
+        divergence, v = jax.device_get(objective.run(dual_point, *args))
         total, pulled = total + float(divergence), pulled + v
     return (total, pulled) if np.isfinite(total) and np.isfinite(pulled).all() else None
 

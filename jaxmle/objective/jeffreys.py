@@ -164,4 +164,4 @@ class FirthObjective(Objective):
     def _half_log_det(self, z: np.ndarray, needs: str) -> tuple:
         parts = tuple((part.data, np.array(part.span, np.int32)) for part in self.parts)
         args = (self.likelihood, needs, self.to_u(z), self.free, self.constants, parts)
-        return jax.device_get(self._run(half_log_det, *args))
+        return jax.device_get(self.run(half_log_det, *args))

@@ -15,6 +15,7 @@ from .. import runtime
 from ..data.chunks import CHUNK_ROWS
 from ..errors import ModelError
 from . import passes
+from .batches import Batches, batches_of
 from .layout import Layout, naturalise
 from .passes import Evaluation
 from .placement import Placed, Placement, Stretch
@@ -123,7 +124,7 @@ class Objective:
 
     def natural(self, z: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """Every parameter on its natural scale, and the flat vector of reported entries."""
-        params, reported = jax.device_get(self._run(naturalise, self.layout, self.to_u(z), self.constants))
+        params, reported = jax.device_get(self.run(naturalise, self.layout, self.to_u(z), self.constants))
         return {name: params[name] for name in self.layout.names()}, reported  # jit sorts the names
 
     def with_fixed(self, position: np.ndarray, u: np.ndarray) -> Objective:
@@ -180,7 +181,8 @@ class Objective:
 
     # --- passes -------------------------------------------------------------------------------------------------------
 
-    def _run(self, f: Callable, *args: Any) -> Any:
+    def run(self, f: Callable, *args: Any) -> Any:
+        """What a jitted function returns, its time counted as one of the passes."""
         return self._run_each(f, [args])[0]
 
     def _run_each(self, f: Callable, calls: Sequence[tuple]) -> list[Any]:
@@ -209,7 +211,7 @@ class Objective:
         simple = () if self.shrinkage is None else self.shrinkage.smooth(needs, u)
         if not self.program.penalties:
             return simple
-        return _added(jax.device_get(self._run(passes.penalty, self.program, needs, u, self.constants)), simple)
+        return _added(jax.device_get(self.run(passes.penalty, self.program, needs, u, self.constants)), simple)
 
     def _in_z(self, sums: tuple) -> Evaluation:
         value = float(sums[0])
@@ -251,7 +253,7 @@ class Objective:
         total = self.over_parts(passes.hessian_product, u, direction)
         if self.program.penalties:
             args = (self.program, u, direction, self.constants)
-            total = total + jax.device_get(self._run(passes.penalty_product, *args))
+            total = total + jax.device_get(self.run(passes.penalty_product, *args))
         if self.shrinkage is not None:
             total = total + self.shrinkage.l2 * direction
         return total[self.free] * self.scale
@@ -271,6 +273,12 @@ class Objective:
         sums = _summed(jax.device_get(self._run_each(passes.evaluate_sample, calls)))
         value, gradient = _added(sums, self._penalty("gradient", u))
         return float(value), gradient[self.free] * self.scale
+
+    def batches(self, precision: str | None = None) -> tuple[Batches, dict]:
+        """Value and gradient of any units as pure functions, computed in `precision`, and the data that they take."""
+        program = self.program if precision is None else replace(self.program, precision=precision)
+        where = self.parts, self.constants, self.base, self.free, self.scale, self.n_units
+        return batches_of(program, *where, self.shrinkage)
 
     @cached_property
     def _places(self) -> list[np.ndarray]:

@@ -224,7 +224,7 @@ def _evaluate_chunk(program: Program, needs: str, u: jax.Array, constants: Any, 
 
 def _in_u(program: Program, needs: str, sums: tuple) -> tuple:
     """What the chunks added up, as value, gradient and matrix in `u`."""
-    if needs == "value":
+    if needs == "value" or (needs == "gradient" and not program.structured):
         return sums
     order = _order(program)
     if needs == "gradient":

@@ -66,11 +66,19 @@ class Reporter:
         if p is None:
             over = f" over {self._rows:,} units" if self._rows else ""
             return f"{self._name}  {_clock(elapsed)}  compiling, first pass{over}"
-        parts = [self._name, _clock(elapsed), f"step {p.step:,}", f"{self._what} {digits.number(-p.value, 3)}"]
+        parts = [
+            self._name,
+            _clock(elapsed),
+            f"{'epoch' if p.losses else 'step'} {p.step:,}",
+            f"{self._what} {digits.number(-p.value, 3)}",
+        ]
         if math.isfinite(p.gain):
             parts.append(f"to gain {p.gain:.1g}")
+        parts += [f"{name} {digits.number(loss, 4)}" for name, loss in p.losses.items()]
         first = self._first
-        if first is not None and p.step > first.step and p.seconds > first.seconds:
+        if first is not None and p.units > first.units and p.seconds > first.seconds:
+            parts.append(f"{(p.units - first.units) / (p.seconds - first.seconds):,.0f} units/s")
+        elif first is not None and p.step > first.step and p.seconds > first.seconds:
             rate = (p.step - first.step) / (p.seconds - first.seconds)
             parts.append(f"{rate:.1f} steps/s" if rate >= 1 else f"{1 / rate:.1f} s/step")
         return "  ".join(parts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -42,7 +42,8 @@ class State:
     """Where a search stands. `gain` is the log-likelihood still to be gained, by the solver's own estimate.
 
     `matrix` is the one at `z` that the solver asks for. `stop` is `running` until the search ends. `optima` and `notes`
-    are handed on to the solution. Solvers subclass it for what they carry along.
+    are handed on to the solution. A search by samples says how many `units` it has used and its `losses`; one that goes on
+    with an earlier one says how many steps that had taken `before`. Solvers subclass it for what they carry along.
     """
 
     z: np.ndarray
@@ -53,6 +54,9 @@ class State:
     stop: str = RUNNING
     optima: tuple[tuple[float, np.ndarray], ...] = ()
     notes: tuple[str, ...] = ()
+    units: int = 0
+    losses: Mapping[str, float] = field(default_factory=dict)
+    before: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,18 +84,22 @@ class Solution:
     trace: tuple[Record, ...] = ()
     optima: tuple[tuple[float, np.ndarray], ...] = ()
     notes: tuple[str, ...] = field(default=())
+    claims: bool = True
+    """Whether the solver looks for an optimum that can be proved."""
 
 
 class Solver(abc.ABC):
     """A search for the minimum of an objective: settings in fields, `init` and `step` on a state.
 
     `tol` is the log-likelihood still to be gained at which the search ends; `max_steps` bounds it. `needs` is what it
-    asks of `evaluate`.
+    asks of `evaluate`. One that `polishes` looks for an optimum that can be proved: a search of its in float32 is
+    finished in float64.
     """
 
     tol: float
     max_steps: int
     needs = "gradient"
+    polishes = True
 
     @property
     def name(self) -> str:
@@ -112,13 +120,19 @@ class Solver(abc.ABC):
 
 @dataclass(frozen=True)
 class Progress:
-    """What a callback is told after each step: the negative log-likelihood `value`, the `gain` still expected, the point."""
+    """What a callback is told after each step: the negative log-likelihood `value`, the `gain` still expected, the point.
+
+    A search by samples also says how many `units` it has used so far, and its `losses` by name ("training", "validation"):
+    the negative log-likelihood per observation.
+    """
 
     step: int
     value: float
     gain: float
     z: np.ndarray
     seconds: float
+    units: int = 0
+    losses: Mapping[str, float] = field(default_factory=dict)
 
 
 TRACE = 12
@@ -134,6 +148,7 @@ def drive(
     state = State(np.asarray(z, dtype=np.float64), np.inf)
     try:
         state = solver.init(objective, state.z)
+        n_steps = state.before
         trace.append(Record(state.value, state.gain, None))
         while state.stop == RUNNING:
             if n_steps >= solver.max_steps:
@@ -145,7 +160,8 @@ def drive(
             if not np.array_equal(state.z, before.z):
                 trace = [*trace[-TRACE:], Record(state.value, state.gain, state.z - before.z)]
             if watch is not None:
-                watch(Progress(n_steps, state.value, state.gain, state.z, time.perf_counter() - start))
+                seconds = time.perf_counter() - start
+                watch(Progress(n_steps, state.value, state.gain, state.z, seconds, state.units, state.losses))
     except KeyboardInterrupt:
         state = replace(state, stop=INTERRUPTED)
     return Solution(
@@ -160,6 +176,7 @@ def drive(
         trace=tuple(trace),
         optima=state.optima,
         notes=state.notes,
+        claims=solver.polishes,
     )
 
 

@@ -156,3 +156,14 @@ def test_penalties_are_named():
     with Reporter(True, Solver(), Penalised()) as reporter:
         reporter.watch(step(1))
         assert "penalised log-likelihood" in reporter.line()
+
+
+def test_searches_by_samples_show_epochs_losses_and_throughput():
+    with Reporter(True, Solver(), Objective()) as reporter:
+        for i in (1, 3):
+            losses = {"training": 1 / i, "validation": 2 / i}
+            reporter.watch(Progress(i, 60613.534, np.inf, np.zeros(2), 0.5 * i, i * 10_000, losses))
+        line = reporter.line()
+    for words in ("epoch 3", "training 0.3333", "validation 0.6667", "20,000 units/s"):
+        assert words in line
+    assert "step" not in line
