@@ -66,6 +66,7 @@ from .infer.tests import likelihood_ratio_test, score_test, wald_test
 from .infer.vuong import vuong_test
 from .path import Path, fit_path
 from .result import Fit, load
+from .solve.em import EM
 from .solve.lbfgs import LBFGS
 from .solve.minibatch import Minibatch
 from .solve.multistart import MultiStart
@@ -83,6 +84,7 @@ __all__ = [
     "CrossValidation",
     "DataError",
     "Distribution",
+    "EM",
     "ElasticNet",
     "FisherScoring",
     "Fit",

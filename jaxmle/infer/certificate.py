@@ -11,7 +11,7 @@ from ..objective.objective import Objective
 from ..objective.passes import Evaluation
 from ..solve.choose import MAX_HESSIAN, NEWTON_SIZE
 from ..solve.quadratic import Quadratic
-from ..solve.solver import FAILED, INTERRUPTED, Solution, finite
+from ..solve.solver import FAILED, IMPROPER, INTERRUPTED, Solution, finite
 from .blame import Context, find_blame
 from .derivatives import DerivativeCheck, check_derivatives
 from .diagnosis import DISTANCE, HALF_LOST, Case, Finding, beyond_resolution, diagnose
@@ -52,6 +52,7 @@ REMEDIES = {
     "saddle": "Start elsewhere (start=...), or try several starts: solver=MultiStart().",
     "not_finite": "Make the density finite for every value of its parameters (jaxmle.numerics has safe functions), keep "
     "the parameters where it is by their domains, or start elsewhere: start={...}.",
+    "improper": "Try more starts (solver=jm.EM(starts=50)), fewer components, or scales that are bounded away from zero.",
     "max_steps": "Raise max_steps, or start closer: start={...}.",
     "interrupted": "Continue from here: start=fit.params.",
     "unfinished": "Go on from here with a solver that does: solver='newton' or 'lbfgs', start=fit.params.",
@@ -137,6 +138,9 @@ def certify(
     z = solution.z
     if solution.stop == FAILED or not np.isfinite(solution.value):
         return _not_finite(objective, z, context, at_start), None
+    if solution.stop == IMPROPER:
+        why = f"The search ended at no proper maximum: {'; '.join(solution.notes)}."
+        return Certificate("improper", why, at_start=at_start), None
     if objective.size > (MAX_HESSIAN if solution.claims else NEWTON_SIZE):
         return _without_hessian(objective, solution, at_start), None
     at = Evaluation(solution.value, solution.gradient, solution.hessian)

@@ -14,7 +14,7 @@ import numpy as np
 from .. import runtime
 from ..data.chunks import CHUNK_ROWS
 from ..errors import ModelError
-from . import passes
+from . import em, passes
 from .batches import Batches, batches_of
 from .layout import Layout, naturalise
 from .passes import Evaluation
@@ -223,18 +223,22 @@ class Objective:
             matrix = 0.5 * (matrix + matrix.T)
         return Evaluation(value, gradient, matrix)
 
-    def evaluate(self, z: np.ndarray, needs: str = "hessian", penalised: bool = True) -> Evaluation:
-        """Value, gradient and matrix at `z`; `needs` is as in `passes.evaluate`."""
+    def evaluate(self, z: np.ndarray, needs: str = "hessian", penalised: bool = True) -> Any:
+        """Value, gradient and matrix at `z`; `needs` is as in `passes.evaluate`, or `em.EXPECTATION`."""
         self._count(needs)
+        if needs == em.EXPECTATION:
+            return em.expectations(self, np.asarray(z)[None])[0]
         u = self.to_u(z)
         sums = self.over_parts(passes.evaluate, needs, u)
         if penalised:
             sums = _added(sums, self._penalty(needs, u))
         return self._in_z(sums)
 
-    def evaluate_batch(self, z: np.ndarray, needs: str = "hessian") -> list[Evaluation]:
+    def evaluate_batch(self, z: np.ndarray, needs: str = "hessian") -> list[Any]:
         """`evaluate` at each row of `z`, as one compiled batch."""
         self._count(needs)
+        if needs == em.EXPECTATION:
+            return em.expectations(self, z)
         u = np.stack([self.to_u(row) for row in z])
         sums = self.over_parts(passes.evaluate_batch, needs, u)
         return [self._in_z(_added(tuple(s[i] for s in sums), self._penalty(needs, v))) for i, v in enumerate(u)]

@@ -28,7 +28,7 @@ def save(path: str | os.PathLike[str], about: Mapping[str, Any], arrays: Sequenc
     unfinished = path.with_name(path.name + ".part")
     try:
         with open(unfinished, "wb") as file:
-            named = {f"array_{i}": np.asarray(a) for i, a in enumerate(arrays)}
+            named: dict[str, Any] = {f"array_{i}": np.asarray(a) for i, a in enumerate(arrays)}
             np.savez(file, about=np.array(json.dumps(dict(about))), **named)
         os.replace(unfinished, path)
     except OSError as error:

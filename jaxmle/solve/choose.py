@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ModelError
+from .em import EM
 from .finish import ThenNewton
 from .lbfgs import LBFGS
 from .newton import BHHH, FisherScoring, Newton
@@ -15,7 +16,14 @@ NEWTON_SIZE = 400
 MAX_HESSIAN = 3000
 """More parameters than this, and no Hessian is formed: 3,000² numbers are 72 MB."""
 
-BY_NAME = {"newton": Newton, "lbfgs": LBFGS, "newton_cg": NewtonCG, "bhhh": BHHH, "fisher_scoring": FisherScoring}
+BY_NAME = {
+    "newton": Newton,
+    "lbfgs": LBFGS,
+    "newton_cg": NewtonCG,
+    "bhhh": BHHH,
+    "fisher_scoring": FisherScoring,
+    "em": EM,
+}
 
 
 def choose(size: int) -> tuple[Solver | ThenNewton, str]:

@@ -44,15 +44,15 @@ class ThenNewton:
         first = replace(whole, tol=max(self.tol, ROUGH)).minimise(objective, z, watch)
         if first.stop != DONE:
             return first
-        last = Newton(self.tol, FEW).minimise(objective, first.z, _going_on(watch, first))
+        last = Newton(self.tol, FEW).minimise(objective, first.z, going_on(watch, first))
         if last.stop != DONE:
-            last = whole.minimise(objective, first.z, _going_on(watch, first))
+            last = whole.minimise(objective, first.z, going_on(watch, first))
         return replace(
             last, n_steps=first.n_steps + last.n_steps, seconds=first.seconds + last.seconds, solver=first.solver
         )
 
 
-def _going_on(watch: Callable[[Progress], None] | None, first: Solution) -> Callable[[Progress], None] | None:
+def going_on(watch: Callable[[Progress], None] | None, first: Solution) -> Callable[[Progress], None] | None:
     """What is told of the steps after the first search's, in one count."""
     if watch is None:
         return None

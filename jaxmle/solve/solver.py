@@ -35,6 +35,8 @@ MAX_STEPS = "max_steps"
 INTERRUPTED = "interrupted"
 FAILED = "failed"
 """The objective or its derivatives are not finite where the search began."""
+IMPROPER = "improper"
+"""A part of the model has gone where the objective has no lower bound."""
 
 
 @dataclass(frozen=True)

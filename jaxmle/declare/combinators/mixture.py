@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import ModelError
 from ...numerics import log_softmax
 from ..conditional import Bound, Conditional, Data, conditional_of
-from ..distributions.base import Distribution, OnScale
+from ..distributions.base import TINY, Distribution, OnScale
 from ..distributions.mixed import Mixed, common_support
 from ..distributions.supports import Support
 from ..linear import Linear
@@ -149,6 +149,58 @@ class Mixing(Conditional):
             logits = [jnp.zeros(())] + [p[name] for name in self._shares()]
             return Mixed(components=components, log_weights=log_softmax(jnp.stack(logits)))
         return Mixed(components=components, log_weights=jnp.log(p["weight"]))
+
+    # --- the complete data: from which component a response is ---------------------------------------------------------
+
+    def parts(self, p: Any, row: Mapping[str, Any]) -> tuple[Any, Any]:
+        """The logarithms of the share and of the density of the row's response, of each component, shape (k,) each."""
+        mixed = self.distribution(p, row)
+        assert isinstance(mixed, Mixed)
+        return mixed.parts(self.observed(row))
+
+    @property
+    def continuous(self) -> bool:
+        """Whether a component can close in on one response, its density there without limit."""
+        return self.support is None or not self.support.whole
+
+    def closed(self, free: frozenset[str]) -> tuple[str, ...]:
+        """The parameters, among those that are one number or array `free` in all rows, with an M-step in closed form."""
+        names = []
+        for i, c in enumerate(self.components):
+            own = [] if c.kind is None else [f"{name}.{i}" for name in c.kind.parameters]
+            if c.kind is not None and c.kind.has("sufficient") and free.issuperset(own):
+                names += own
+        return (*names, *(name for name in ("weight",) if name in free and not self.predicted))
+
+    def sums(self, p: Mapping[str, Any], columns: Mapping[str, Any], r: Any, names: tuple[str, ...]) -> Any:
+        """What `maxima` of the parameters `names` is made of, summed over the rows of a chunk.
+
+        Arguments:
+            p: the parameters on their natural scale.
+            columns: of the chunk, rows last.
+            r: the weighted probability of each component for each row, shape (k, rows).
+        """
+        y = self.observed(columns)
+        each = {}
+        for i, c in enumerate(self.components):
+            if c.kind is not None and f"{next(iter(c.kind.parameters))}.{i}" in names:
+                each[str(i)] = c.distribution(Component(p, i), columns).sufficient(y, r[i])
+        return each
+
+    def maxima(self, p: Mapping[str, Any], total: Any, sums: Any) -> dict[str, Any]:
+        """The parameters at the maximum of the expected log-likelihood of the complete data, those with a closed form.
+
+        Arguments:
+            p: the parameters at which the expectation was taken.
+            total: the sum of the probabilities of each component, shape (k,).
+            sums: what `sums` gives, of all rows.
+        """
+        out: dict[str, Any] = {"weight": jnp.maximum(total / total.sum(), TINY)}
+        for i, c in enumerate(self.components):
+            if str(i) in sums:
+                own = c.distribution(Component(p, i), dict.fromkeys(c.columns, 0.0)).maximum(sums[str(i)])
+                out |= {f"{name}.{i}": jnp.where(total[i] > TINY, x, p[f"{name}.{i}"]) for name, x in own.items()}
+        return out
 
     def bind(self, params: Mapping[str, Parameter], data: Data, weights: np.ndarray) -> Bound:
         everything = [c.bind(Component(params, i), data, weights) for i, c in enumerate(self.components)]

@@ -24,6 +24,9 @@ from ..links import LINKS, Link
 from . import numeric
 from .supports import REAL, Support
 
+TINY = 1e-300
+"""A sum of weights below which there are none."""
+
 
 @partial(jax.tree_util.register_dataclass, data_fields=["eta"], meta_fields=["link"])
 @dataclass(frozen=True)
@@ -200,6 +203,19 @@ class Distribution(abc.ABC):
         raise ModelError(
             f"{type(self).__name__} has no expected information in closed form, which FisherScoring needs: take Newton."
         )
+
+    # --- from weighted responses to estimates: an M-step in closed form ------------------------------------------------
+
+    def sufficient(self, y: Any, r: Any) -> Any:
+        """Sums over responses (..., rows) with weights `r` (rows,), from which `maximum` has the estimates.
+
+        They may be taken about the distribution's own parameters, which costs no digits where these are near the end.
+        """
+        raise ModelError(f"{type(self).__name__} has no estimates in closed form.")
+
+    def maximum(self, sums: Any) -> dict[str, Any]:
+        """The parameters that maximise Σ r log_prob(y), by name, from what `sufficient` summed at this distribution."""
+        raise ModelError(f"{type(self).__name__} has no estimates in closed form.")
 
     # --- before a fit: NumPy ------------------------------------------------------------------------------------------
 

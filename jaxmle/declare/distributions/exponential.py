@@ -12,7 +12,7 @@ import numpy as np
 
 from ...numerics import log1mexp
 from ..domains import Positive
-from .base import Distribution, weighted_mean
+from .base import TINY, Distribution, weighted_mean
 from .supports import NONNEGATIVE
 
 
@@ -55,6 +55,12 @@ class Exponential(Distribution):
 
     def expected_log_prob(self, truth: Exponential) -> Any:
         return self.log_of("rate") - self.rate / truth.rate
+
+    def sufficient(self, y: Any, r: Any) -> Any:
+        return jnp.stack([r.sum(), (r * y).sum()])
+
+    def maximum(self, sums: Any) -> dict[str, Any]:
+        return {"rate": sums[0] / jnp.maximum(sums[1], TINY)}
 
     @classmethod
     def degenerate(cls, y: np.ndarray, known: Mapping[str, np.ndarray]) -> str | None:

@@ -30,8 +30,12 @@ class Mixed(Distribution):
     def _average(self, values: Any) -> Any:
         return jnp.tensordot(jnp.exp(self.log_weights), values, 1)
 
+    def parts(self, y: Any) -> tuple[Any, Any]:
+        """The logarithms of the share and of the density of `y`, of each component, shape (k,) each."""
+        return self.log_weights, self._each(lambda d: d.log_prob(y))
+
     def log_prob(self, y: Any) -> Any:
-        return logsumexp(self.log_weights + self._each(lambda d: d.log_prob(y)))
+        return logsumexp(sum(self.parts(y)))
 
     def expectation(self) -> Any:
         return self._average(self._each(lambda d: d.expectation()))
@@ -57,7 +61,7 @@ class Mixed(Distribution):
 
     def posterior(self, y: Any) -> Any:
         """The log-probability of each component given the response, shape (k,)."""
-        joint = self.log_weights + self._each(lambda d: d.log_prob(y))
+        joint = sum(self.parts(y))
         return joint - logsumexp(joint)
 
 

@@ -14,7 +14,7 @@ from jax.scipy.special import ndtri
 
 from ...numerics import log_ndtr
 from ..domains import Positive, Real
-from .base import Distribution, weighted_mean, weighted_variance
+from .base import TINY, Distribution, weighted_mean, weighted_variance
 
 LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -62,6 +62,18 @@ class Normal(Distribution):
     def expected_log_prob(self, truth: Normal) -> Any:
         spread = truth.sd**2 + (truth.mean - self.mean) ** 2
         return -0.5 * spread / self.sd**2 - self.log_of("sd") - LOG_ROOT_2PI
+
+    def sufficient(self, y: Any, r: Any) -> Any:
+        z = self._z(y)
+        return jnp.stack([r.sum(), (r * z).sum(), (r * z**2).sum()])
+
+    def maximum(self, sums: Any) -> dict[str, Any]:
+        total = jnp.maximum(sums[0], TINY)
+        shift = sums[1] / total
+        return {
+            "mean": self.mean + self.sd * shift,
+            "sd": self.sd * jnp.sqrt(jnp.maximum(sums[2] / total - shift**2, 0.0)),
+        }
 
     @classmethod
     def degenerate(cls, y: np.ndarray, known: Mapping[str, np.ndarray]) -> str | None:

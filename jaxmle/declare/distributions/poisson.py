@@ -13,7 +13,7 @@ import numpy as np
 from ...numerics import log_gammainc, log_gammaincc
 from ..domains import Positive
 from . import count_kernels
-from .base import weighted_mean
+from .base import TINY, weighted_mean
 from .counts import CountResponse
 
 
@@ -52,6 +52,12 @@ class Poisson(CountResponse):
 
     def expected_log_prob(self, truth: Poisson) -> Any:
         return truth.rate * self.log_of("rate") - self.rate  # log y! does not depend on the rate
+
+    def sufficient(self, y: Any, r: Any) -> Any:
+        return jnp.stack([r.sum(), (r * y).sum()])
+
+    def maximum(self, sums: Any) -> dict[str, Any]:
+        return {"rate": sums[1] / jnp.maximum(sums[0], TINY)}
 
     @classmethod
     def starts(cls, y: np.ndarray, weights: np.ndarray, known: Mapping[str, np.ndarray]) -> dict[str, Any]:
