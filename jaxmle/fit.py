@@ -19,7 +19,7 @@ from .declare.penalties import ElasticNet
 from .errors import FitWarning, ModelError
 from .infer.blame import Context, find_blame
 from .infer.certificate import Certificate, certify
-from .infer.estimates import Estimates
+from .infer.estimates import Estimates, nothing_known
 from .infer.reported import entry_names, reported_index
 from .infer.sparse import certify_sparse
 from .inference import Session
@@ -305,7 +305,7 @@ def _estimates(
         about=about(model),
         names=names,
         values=np.asarray(reported)[index],
-        covariance=np.full((len(names), len(names)), np.nan),
+        covariance=nothing_known(len(names)),
         covariance_kind="observed",
         withheld={},
         links=tuple(links[i] for i in index),

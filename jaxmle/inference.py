@@ -20,7 +20,7 @@ from .infer.goodness_of_fit import GoodnessOfFit, goodness_of_fit
 from .infer.intervals import chosen, wald_intervals
 from .infer.predict import data_sets
 from .infer.profile import Profile, optimum_of, profile_ends, profile_of_fit
-from .infer.robust import DEFAULT, Choice, check_kind, covariance_of, is_list_of_ways
+from .infer.robust import DEFAULT, Choice, check_kind, covariance_of, is_list_of_ways, refuse_unformed
 from .infer.rounding import Rounding, rounding_of
 from .infer.simultaneous import largest_z
 from .infer.transform import Transformed, transform
@@ -118,6 +118,7 @@ class Inference:
             ModelError: for an unknown kind, arguments that do not belong to it, and where there is no such covariance.
         """
         choice = self._choice(kind, cluster, lags, draws, key)
+        refuse_unformed(self.estimates)
         saved = self.session is None and kind == self.estimates.covariance_kind
         if (kind == "default" or saved) and not choice.clusters and lags is None and draws is None:
             return self._with_covariance.covariance.copy()

@@ -1,7 +1,9 @@
-"""Real data with certified results: the Statistical Reference Datasets of NIST."""
+"""Real data: the Statistical Reference Datasets of NIST with certified results, and larger ones that the demos read."""
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
 from importlib.resources import files
 from typing import Any
@@ -11,18 +13,27 @@ import numpy as np
 from ..errors import DataError, did_you_mean
 
 NAMES = ("longley", "misra1a", "norris", "thurber")
-"""The data sets; the folder's README says what they are, where they come from and under which licence."""
+"""The data sets with certified results; the folder's README says what all are, where they come from and under which licence."""
+
+LARGER = {"digits": "digits.csv.gz", "names": "names.csv"}
+"""Data sets without certified results, and their files."""
 
 
 def load(name: str) -> dict[str, np.ndarray]:
-    """A data set by name: column → values, shape (rows,).
+    """A data set by name: column → values, shape (rows,), numbers or, where a column holds words, those.
 
     Raises:
         DataError: for an unknown name.
     """
-    header, *rows = _read(name, f"{name}.csv").split()
-    values = np.array([[float(cell) for cell in row.split(",")] for row in rows])
-    return dict(zip(header.split(","), np.ascontiguousarray(values.T)))
+    header, *rows = csv.reader(_read(name, LARGER.get(name, f"{name}.csv")).splitlines())
+    return {column: _numbers(values) for column, values in zip(header, zip(*rows))}
+
+
+def _numbers(values: tuple[str, ...]) -> np.ndarray:
+    try:
+        return np.array(values, dtype=float)
+    except ValueError:
+        return np.array(values)
 
 
 def certified(name: str) -> dict[str, Any]:
@@ -36,10 +47,13 @@ def certified(name: str) -> dict[str, Any]:
     Raises:
         DataError: for an unknown name.
     """
+    if name in LARGER:
+        raise DataError(f"The data set {name!r} has no certified results; those that have: {', '.join(NAMES)}.")
     return json.loads(_read(name, "certified.json"))[name]
 
 
 def _read(name: str, file: str) -> str:
-    if name not in NAMES:
-        raise DataError(f"There is no data set {name!r}.{did_you_mean(name, NAMES)}")
-    return (files(__name__) / file).read_text(encoding="utf-8")
+    if name not in (*NAMES, *LARGER):
+        raise DataError(f"There is no data set {name!r}.{did_you_mean(name, (*NAMES, *LARGER))}")
+    raw = (files(__name__) / file).read_bytes()
+    return (gzip.decompress(raw) if file.endswith(".gz") else raw).decode()

@@ -17,6 +17,7 @@ DEMOS: Mapping[str, str] = MappingProxyType(
         "efficiency": "no unbiased estimate is more precise: the Cramér–Rao bound, reached by one and missed by another",
         "hard": "likelihoods with several maxima, ridges, plateaus, corners, edges: solved, or reported for what they are",
         "invariance": "estimates and profile intervals do not depend on how a model is written down; Wald intervals do",
+        "digits": "a network reads handwritten digits: the cross-entropy is a log-likelihood, and the weights a parameter",
     }
 )
 """Name → what it shows. Each is a module of this package with a function `run(picture)` that says whether its numbers hold."""

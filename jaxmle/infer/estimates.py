@@ -12,6 +12,11 @@ from ..declare.links import Link
 from .certificate import Certificate
 
 
+def nothing_known(k: int) -> np.ndarray:
+    """The covariance of k estimates of which none is known, (k, k): NaN throughout, in no memory however many they are."""
+    return np.broadcast_to(np.float64(np.nan), (k, k))
+
+
 @dataclass(frozen=True)
 class Estimates:
     """The estimates, their covariance and how they were found.

@@ -13,9 +13,10 @@ from ..errors import FitWarning, ModelError, did_you_mean
 from ..objective.expectation import expected_information, simulated_information
 from ..objective.leverage import MOST_NUMBERS, adjusted_scores, shares
 from ..objective.objective import Objective
+from ..solve.choose import NEWTON_SIZE
 from .covariance import bartlett, clustered, contributions, crossed, meat, observed, outer_product
 from .directions import Direction
-from .estimates import Estimates
+from .estimates import Estimates, nothing_known
 from .reported import Reported
 
 KINDS = ("observed", "expected", "opg", "sandwich", "HC0", "HC1", "HC2", "HC3", "HAC")
@@ -97,10 +98,8 @@ def covariance_of(
     k = len(estimates.names)
     if hessian is None or not estimates.certificate.usable:
         reason = estimates.certificate.reason or "no Hessian"
-        nothing = np.full((k, k), np.nan)
-        return replace(
-            estimates, covariance=nothing, covariance_kind=kind, withheld=dict.fromkeys(estimates.names, reason)
-        )
+        withheld = dict.fromkeys(estimates.names, reason)
+        return replace(estimates, covariance=nothing_known(k), covariance_kind=kind, withheld=withheld)
     directions = estimates.certificate.directions
     about = _in_words(choice)
     if kind == "opg":
@@ -136,6 +135,16 @@ def covariance_of(
         withheld.setdefault(estimates.names[i], reason)
         covariance[i, :] = covariance[:, i] = np.nan
     return replace(estimates, covariance=covariance, covariance_kind=kind, covariance_about=about, withheld=withheld)
+
+
+def refuse_unformed(estimates: Estimates) -> None:
+    """Raises `ModelError`, with its size, for a covariance whose Hessian was too large to be formed."""
+    k = len(estimates.names)
+    if estimates.certificate.status == "not_proved" and k > NEWTON_SIZE:
+        raise ModelError(
+            f"A covariance of {k:,} parameters is a matrix of {k:,}² numbers ({8e-9 * k**2:.2g} GB) and needs a Hessian "
+            "as large, which is not formed."
+        )
 
 
 def check_kind(kind: str) -> None:

@@ -136,6 +136,8 @@ def _encode(x: Any, arrays: dict[str, np.ndarray]) -> Any:
         return x.item()
     if x is None or isinstance(x, (str, bool, int, float)):
         return x
+    if isinstance(x, np.ndarray) and x.size > 1 and not any(x.strides):
+        return {"same": x.flat[0].item(), "shape": list(x.shape)}
     if isinstance(x, (np.ndarray, jax.Array)):
         name = f"a{len(arrays)}"
         arrays[name] = np.asarray(x, order="C")
@@ -157,6 +159,8 @@ def _decode(x: Any, arrays: dict[str, np.ndarray]) -> Any:
         return x
     if "array" in x:
         return arrays[x["array"]]
+    if "same" in x:
+        return np.broadcast_to(np.float64(x["same"]), x["shape"])
     if "class" in x:
         return _part(x["class"])
     if "part" in x:

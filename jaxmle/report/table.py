@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..infer.intervals import wald_intervals
 from . import digits
 from .digits import MINUS, count
 from .forest import Axis, axis_of
+from .leaves import summarised
 
 SHOWN = 40
 """Rows of a summary at most; `fit.tidy()` has them all."""
@@ -69,7 +70,9 @@ def table_of(e: Estimates, level: float) -> Table:
     """
     low, high = wald_intervals(e, level)
     reasons = list(dict.fromkeys(e.withheld.get(n, "") for n in e.names if n in e.withheld))
-    sections = _sections(e, low, high, reasons)
+    trees = summarised(e, SHOWN)
+    sections = _sections(e, low, high, reasons, trees)
+    listed = sum(group not in trees for group in e.groups)
     return Table(
         title=e.title[:1].upper()
         + e.title[1:]
@@ -78,11 +81,11 @@ def table_of(e: Estimates, level: float) -> Table:
         head=_head(e),
         alarm=_alarm(e),
         sections=sections,
-        n_hidden=max(len(e.names) - SHOWN, 0),
+        n_hidden=max(listed - SHOWN, 0),
         tested=any(row.z for section in sections for row in section.rows),
         level=f"{100 * level:.6g} % interval",
-        footnotes=tuple(_footnote(e, reason) for reason in reasons),
-        remarks=_remarks(e),
+        footnotes=tuple(_footnote(e, reason) for reason in reasons) if listed else (),
+        remarks=tuple(line for lines in trees.values() for line in lines) + _remarks(e),
         verdict=_verdict(e),
         effort=_effort(e),
     )
@@ -113,16 +116,23 @@ def _alarm(e: Estimates) -> str:
     return f"✗ NOT CONVERGED{words}: this is the best point found, not a proven {what}."
 
 
-def _sections(e: Estimates, low: np.ndarray, high: np.ndarray, reasons: list[str]) -> tuple[Section, ...]:
+def _sections(
+    e: Estimates, low: np.ndarray, high: np.ndarray, reasons: list[str], trees: Collection[str]
+) -> tuple[Section, ...]:
+    """The rows of all parameters but those told otherwise, `trees`; `SHOWN` of them at most."""
     z, p, std_errors = e.z(), e.p_values(), e.std_errors
     shown = min(len(e.names), SHOWN)
     sections: list[Section] = []
     start = 0
-    while start < shown:
+    while start < min(shown, len(e.names)):
         group = e.groups[start]
         stop = start
         while stop < len(e.names) and e.groups[stop] == group:
             stop += 1
+        if group in trees:
+            shown += stop - start
+            start = stop
+            continue
         among = slice(start, stop)
         labels = [_label(e.names[i], group, group in e.group_links) for i in range(start, stop)]
         is_constant = np.array([group in e.group_links and label.split(",")[0] == INTERCEPT for label in labels])

@@ -121,3 +121,32 @@ def test_many_parameters_form_no_hessian_and_claim_no_optimum():
     assert fit.session.hessian is None
     _, gradient = fit.session.objective.value_and_grad(fit.session.z)
     np.testing.assert_allclose(fit.certificate.gradient, np.abs(gradient).max(), rtol=1e-9)
+
+
+def big():
+    """50,003 numbers, of which a density uses a few."""
+    tree = {"wide": np.zeros((200, 250)), "b": np.array([0.1, -0.2, 0.3])}
+    density = lambda p, row: bernoulli({"mini": {"a": p["deep"]["wide"][:4, :3], "b": p["deep"]["b"]}}, row)
+    solver = jm.Minibatch(ADAM, batch=200, epochs=1)
+    return jm.fit(jm.Model(density, {"deep": jm.Tree(tree), "shift": jm.Real(fixed=0.0)}), DATA, solver=solver)
+
+
+def test_fifty_thousand_parameters_are_shown_by_array_and_saved_small(tmp_path):
+    fit = big()
+    text = str(fit)
+    assert len(text.splitlines()) < 25
+    wide = fit.params["deep"]["wide"]
+    assert "deep: 50,003 numbers in 2 arrays" in text
+    line = next(line for line in text.splitlines() if "['wide']" in line)
+    assert "200 × 250" in line
+    assert f"to {wide.max():.3g}" in line
+    assert "and 49," not in text  # nothing is said to be hidden
+    with pytest.raises(jm.ModelError, match=r"50,003² numbers \(20 GB\)"):
+        fit.covariance()
+    assert np.isnan(fit.std_errors["deep['b'][1]"])
+    path = tmp_path / "fit.npz"
+    fit.save(path)
+    assert path.stat().st_size < 3_000_000
+    again = jm.load(path)
+    np.testing.assert_array_equal(again.params["deep"]["wide"], wide)
+    assert str(again) == text

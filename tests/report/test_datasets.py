@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxmle.datasets import NAMES, certified, load
+from jaxmle.datasets import LARGER, NAMES, certified, load
 from jaxmle.errors import DataError
 
 from ..conftest import SHARED
@@ -47,6 +47,26 @@ def test_norris_by_the_textbook():
     assert np.sqrt(rss / 34 / sxx) == pytest.approx(answer["std_errors"]["x"], rel=1e-10)
 
 
+def test_digits_are_those_of_scikit_learn():
+    sklearn = pytest.importorskip("sklearn.datasets")
+    data, theirs = load("digits"), sklearn.load_digits()
+    assert np.array_equal(np.stack([data[f"pixel{i}"] for i in range(64)], axis=1), theirs.data)
+    assert np.array_equal(data["digit"], theirs.target)
+
+
+def test_names_are_those_of_the_year():
+    """Ranks and counts of 2000 as the Social Security Administration publishes them: Jacob 34,471 boys, Michael 32,035."""
+    data = load("names")
+    count = dict(zip(data["name"], data["count"]))
+    assert len(count) == 5000
+    assert list(count)[:2] == ["Jacob", "Michael"]
+    assert 34_471 <= count["Jacob"] <= 34_600  # girls' besides
+    assert 32_035 <= count["Michael"] <= 32_200
+    assert (np.diff(data["count"]) <= 0).all()
+    with pytest.raises(DataError, match="'names' has no certified results"):
+        certified("names")
+
+
 @pytest.mark.parametrize("name", ["thurbr", 3, "../secret"])
 def test_unknown_names_are_refused(name):
     for ask in (load, certified):
@@ -56,5 +76,5 @@ def test_unknown_names_are_refused(name):
 
 def test_the_source_and_the_licence_are_stated():
     readme = (Path(__import__("jaxmle.datasets").datasets.__file__).parent / "README").read_text()
-    for item in ("itl.nist.gov", "17 U.S.C. 105", *NAMES):
+    for item in ("itl.nist.gov", "17 U.S.C. 105", *NAMES, *LARGER, "CC BY 4.0", "ssa.gov"):
         assert item in readme
