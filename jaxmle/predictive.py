@@ -10,13 +10,16 @@ from typing import Any, Self
 import numpy as np
 
 from .data.tables import Table
+from .declare.dependence.cox import PartialLikelihood
 from .declare.model import Model
 from .errors import ModelError
 from .infer.averages import Case
+from .infer.baseline import Baseline, baseline_of, survival_of, times_asked
+from .infer.concordance import Concordance, concordance_of
 from .infer.effects import Effects, contrasts, marginal_effects
 from .infer.goodness import deviance, null_model, pearson, pseudo_r_squared, residuals
 from .infer.influence import Influence, influence_of
-from .infer.predict import predict, simulate
+from .infer.predict import OF_TIME, predict, simulate
 from .inference import Inference
 from .objective.rebuild import log_density_of
 from .report.effects import MarginalEffects
@@ -35,6 +38,7 @@ class Predictive(Inference):
         q: Any = None,
         value: Any = None,
         level: float = 0.95,
+        times: Any = None,
     ) -> Any:
         """Predictions for rows, with standard errors by the delta method if wanted.
 
@@ -43,8 +47,9 @@ class Predictive(Inference):
             what: "mean"; "prob" (of the second of two classes, of every class, or with `value=` of that value);
                 "label" (the likeliest class); "quantile" (with `q=`); "interval" (between the quantiles that hold a new
                 response with probability `level`, at the estimates); "variance"; "linear" (the first parameter's
-                predictor); the name of a parameter that is none of these; or a function `f(p, row)` that returns a
-                number, like a log-density.
+                predictor); "survival", the probability of more than each of `times=`, and "cumulative_hazard", both of a
+                Cox model too (NaN after the last time under observation); the name of a parameter that is none of these;
+                or a function `f(p, row)` that returns a number, like a log-density.
             se: whether to return a `Prediction` with standard errors.
 
         Returns:
@@ -55,7 +60,34 @@ class Predictive(Inference):
             DataError: for rows that it cannot use: missing values, levels that were not fitted.
         """
         table = self._rows_of("predict", data)
-        return predict(self._known_model("predict"), self._with_covariance, table, what, se, q, value, level)
+        model = self._known_model("predict")
+        if isinstance(what, str) and what in OF_TIME and what not in model.params:
+            value = times_asked(times, what)
+            if isinstance(model.log_density, PartialLikelihood):
+                return survival_of(model, self._with_covariance, self.baseline, table, what, value, se)
+        return predict(model, self._with_covariance, table, what, se, q, value, level)
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        """The baseline hazard of a Cox model: `time`, `hazard`, `cumulative` and `survival` for a predictor of zero.
+
+        Raises:
+            ModelError: for any other model, and for a loaded fit.
+        """
+        table = self._rows_of("baseline", None)
+        return baseline_of(self._known_model("baseline"), self.estimates.params, table, self._row_weights)
+
+    def concordance(self, data: Any = None) -> Concordance:
+        """Harrell's concordance of a Cox model: of pairs of rows, how often the higher risk has its event first.
+
+        Arguments:
+            data: rows with times and events; None are those that were fitted.
+
+        Raises:
+            ModelError: for any other model.
+        """
+        table = self._rows_of("concordance", data)
+        return concordance_of(self._known_model("concordance"), self.estimates.params, table)
 
     def simulate(self, key: Any = 0, data: Any = None) -> np.ndarray:
         """Responses drawn from the fitted distribution, one for each row.

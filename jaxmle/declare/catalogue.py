@@ -7,6 +7,7 @@ from typing import Any
 from .choices.categorical import categorical
 from .choices.conditional import conditional_logit
 from .choices.ordinal import ordinal
+from .dependence.cox import cox
 from .distributions.bernoulli import Bernoulli
 from .distributions.beta import Beta
 from .distributions.beta_binomial import BetaBinomial
@@ -67,6 +68,7 @@ weibull = family(Weibull)
 OTHERS: dict[str, Any] = {
     "categorical": categorical,
     "conditional_logit": conditional_logit,
+    "cox": cox,
     "dirichlet": dirichlet,
     "multivariate_normal": multivariate_normal,
     "ordinal": ordinal,

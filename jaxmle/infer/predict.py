@@ -22,16 +22,20 @@ from .statements import (
     KEY,
     VALUE,
     ClassProbability,
+    CumulativeHazard,
     Draw,
     Mean,
     Natural,
     Predictor,
     Probability,
     Quantile,
+    UpTo,
     Variance,
 )
 
-STATEMENTS = ("mean", "variance", "prob", "label", "quantile", "interval", "linear")
+OF_TIME = ("survival", "cumulative_hazard")
+
+STATEMENTS = ("mean", "variance", "prob", "label", "quantile", "interval", "linear", *OF_TIME)
 
 
 class Prediction(NamedTuple):
@@ -140,6 +144,12 @@ def questions(
         each = [(p, ("q", f"{p:g}") if wanted.ndim else ("", "")) for p in wanted.ravel()]
         return [Question(Quantile(conditional), {VALUE: np.full(n, p)}, a) for p, a in each], wanted.ndim > 0
     y = ", ".join(conditional.response)
+    if what in OF_TIME:
+        if value is None:
+            raise ModelError(f"{what!r} needs the times at which it is asked for.")
+        of = UpTo(conditional, upper=True) if what == "survival" else CumulativeHazard(conditional)
+        each = [(of, {VALUE: np.full(n, t)}, ("time", f"{t:g}")) for t in np.ravel(np.asarray(value, np.float64))]
+        return [Question(*one) for one in each], np.ndim(value) > 0
     if value is not None:
         values = np.broadcast_to(np.asarray(value, np.float64), (n,)) if np.ndim(value) == 0 else None
         if values is None:

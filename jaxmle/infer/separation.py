@@ -94,7 +94,7 @@ def listed(names: tuple[str, ...], most: int = 6) -> str:
 def find_separation(objective: Objective, source: Source, z: np.ndarray) -> Verdict | None:
     """Whether the responses of `source` are separated; None where the family does not say, or the answer is not sure."""
     density = getattr(objective.program.log_density, "function", objective.program.log_density)
-    if not isinstance(density, Conditional) or objective.penalised or objective.program.unit == "all":
+    if not isinstance(density, Conditional) or objective.penalised:
         return None
     groups = None if source.groups is None else source.groups.members
     cones = density.recession(source.columns, groups)

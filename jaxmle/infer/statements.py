@@ -74,6 +74,16 @@ class UpTo:
 
 
 @dataclass(frozen=True)
+class CumulativeHazard:
+    """−log P(T > t) at the time `row[VALUE]`."""
+
+    conditional: Conditional
+
+    def __call__(self, p: Any, row: Any) -> Any:
+        return -self.conditional.distribution(p, row).log_survival(row[VALUE])
+
+
+@dataclass(frozen=True)
 class Exp:
     """The density whose logarithm is given."""
 
