@@ -54,6 +54,10 @@ from .declare.linear import Linear
 from .declare.matrices import Correlation, Covariance, Ordered, Simplex
 from .declare.model import Model
 from .declare.penalties import ElasticNet, Lasso, Ridge
+from .declare.series.arma import ar, arma
+from .declare.series.garch import garch
+from .declare.series.hidden import hidden_markov
+from .declare.series.stationary import Invertible, Stationary
 from .declare.tree import Tree
 from .design import design
 from .errors import DataError, FitWarning, ModelError
@@ -92,6 +96,7 @@ __all__ = [
     "FitMany",
     "FitWarning",
     "Interval",
+    "Invertible",
     "Known",
     "LBFGS",
     "Lasso",
@@ -109,9 +114,12 @@ __all__ = [
     "Real",
     "Ridge",
     "Simplex",
+    "Stationary",
     "Support",
     "Tree",
     "UnitInterval",
+    "ar",
+    "arma",
     "bernoulli",
     "beta",
     "beta_binomial",
@@ -136,6 +144,7 @@ __all__ = [
     "fit_many",
     "fit_path",
     "gamma",
+    "garch",
     "generalized_gamma",
     "generalized_pareto",
     "generalized_poisson",
@@ -143,6 +152,7 @@ __all__ = [
     "gev",
     "gompertz",
     "gumbel",
+    "hidden_markov",
     "hurdle",
     "information_matrix_test",
     "inverse_gaussian",

@@ -16,6 +16,7 @@ from .declare.conditional import Conditional
 from .declare.linear import Linear
 from .declare.model import Model
 from .declare.penalties import ElasticNet
+from .declare.series.dependent import Dependent
 from .errors import FitWarning, ModelError
 from .infer.blame import Context, find_blame
 from .infer.certificate import Certificate, certify
@@ -273,6 +274,13 @@ def about(model: Model) -> str:
     return f"{model.about} ({coding})" if coding else model.about
 
 
+def _observations(built: Built, sampling: bool) -> float:
+    """How many observations there are: units, or the sum of their weights; of a series, those that are not missing."""
+    weights = np.ones(built.source.n_units) if sampling else built.weights
+    density = built.model.log_density
+    return float(weights @ density.present(built.source.columns) if isinstance(density, Dependent) else weights.sum())
+
+
 def row_labels(built: Built) -> np.ndarray:
     """For each unit, the row of the user's data, or the value of the grouping column."""
     return built.source.rows if built.source.groups is None else built.source.groups.keys
@@ -315,7 +323,7 @@ def _estimates(
         params=params,
         fixed=tuple(n for n, _ in layout.constants) + tuple(lab for lab in labels if lab not in free),
         log_likelihood=float(likelihood(solution.z, solution.value)),
-        n_obs=float(built.source.n_units if sampling else built.weights.sum()),
+        n_obs=_observations(built, sampling),
         n_rows=len(built.source.rows),
         df=objective.size - n_zero,
         certificate=certificate,

@@ -21,6 +21,7 @@ from .infer.goodness import deviance, null_model, pearson, pseudo_r_squared, res
 from .infer.influence import Influence, influence_of
 from .infer.predict import OF_TIME, predict, simulate
 from .inference import Inference
+from .objective.ahead import following
 from .objective.rebuild import log_density_of
 from .report.effects import MarginalEffects
 
@@ -44,12 +45,15 @@ class Predictive(Inference):
 
         Arguments:
             data: new rows, in any form that `fit` takes; None are the rows that were fitted. The response is not needed.
+                Of a series, rows without it are those that come next, and what is said of them are forecasts.
             what: "mean"; "prob" (of the second of two classes, of every class, or with `value=` of that value);
                 "label" (the likeliest class); "quantile" (with `q=`); "interval" (between the quantiles that hold a new
                 response with probability `level`, at the estimates); "variance"; "linear" (the first parameter's
                 predictor); "survival", the probability of more than each of `times=`, and "cumulative_hazard", both of a
                 Cox model too (NaN after the last time under observation); the name of a parameter that is none of these;
-                or a function `f(p, row)` that returns a number, like a log-density.
+                or a function `f(p, row)` that returns a number, like a log-density. Of a series, each is said of a row
+                given the rows before it; hidden states have "states" (their chances given all responses) and "path" (the
+                likeliest sequence).
             se: whether to return a `Prediction` with standard errors.
 
         Returns:
@@ -258,7 +262,8 @@ class Predictive(Inference):
 
     def _rows_of(self, what: str, data: Any) -> Table:
         if data is not None:
-            return Table.read(data)
+            used = self.session and self.session.used if what == "predict" else None
+            return following(self.model, Table.read(data), used)
         if self.session is None:
             raise ModelError(f"{what} needs data, which a loaded fit does not have: give it rows, or fit again.")
         return self.session.used

@@ -4,6 +4,7 @@ import numpy as np
 
 from jaxmle.declare.domains import Domain, Interval, Positive, Real, UnitInterval
 from jaxmle.declare.matrices import Correlation, Covariance, Ordered, Simplex
+from jaxmle.declare.series.stationary import Invertible, Stationary
 from jaxmle.declare.tree import Tree
 
 NETWORK = {"hidden": {"w": np.array([[0.5, -1.0, 2.0], [0.1, 0.0, -0.3]]), "b": np.zeros(3)}, "out": 0.25}
@@ -29,6 +30,10 @@ DOMAINS: dict[str, Domain] = {
     "covariance_1": Covariance(1),
     "covariance_2": Covariance(2),
     "covariance_3_batch": Covariance(3, shape=(2,)),
+    "stationary_1": Stationary(1),
+    "stationary_3": Stationary(3),
+    "stationary_2_batch": Stationary(2, shape=(2,)),
+    "invertible_2": Invertible(2),
     "tree": Tree(NETWORK),
     "tree_of_one_array": Tree(np.array([[1.0, 2.0]])),
     "tree_batch": Tree((np.array([1.0, 2.0]), [np.array(3.0)]), shape=2),

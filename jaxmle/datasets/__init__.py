@@ -1,4 +1,4 @@
-"""Real data: the Statistical Reference Datasets of NIST with certified results, and larger ones that the demos read."""
+"""Real data: the Statistical Reference Datasets of NIST with certified results, and others that the demos read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from ..errors import DataError, did_you_mean
 NAMES = ("longley", "misra1a", "norris", "thurber")
 """The data sets with certified results; the folder's README says what all are, where they come from and under which licence."""
 
-LARGER = {"digits": "digits.csv.gz", "names": "names.csv"}
+LARGER = {
+    "digits": "digits.csv.gz",
+    "earthquakes": "earthquakes.csv",
+    "lakehuron": "lakehuron.csv",
+    "names": "names.csv",
+}
 """Data sets without certified results, and their files."""
 
 

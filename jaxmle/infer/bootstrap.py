@@ -212,8 +212,10 @@ def resampled(
         raise ModelError(f"n must be a whole number of at least 1; got {n!r}.")
     if kind == "parametric" and clusters is not None:
         raise ModelError("cluster= goes with kind='pairs': a parametric bootstrap draws each response by itself.")
-    if optimum.objective.program.unit == "all":
-        raise ModelError("A bootstrap needs units that are drawn by themselves, not yet unit='all'.")
+    if optimum.objective.program.unit == "all" and kind != "parametric":
+        raise ModelError(
+            "Rows that depend on each other (unit='all') cannot be drawn one by one; for a series take kind='parametric'."
+        )
     session, model = fit.session, fit.model
     draw = None
     if kind == "parametric":

@@ -12,8 +12,11 @@ from scipy.special import ndtri_exp
 from ..declare.conditional import Conditional, conditional_of
 from ..declare.linear import CONSTANT, Linear
 from ..declare.model import Model
+from ..declare.series.dependent import Dependent
 from ..errors import ModelError, did_you_mean
 from ..objective.rebuild import function_of_rows
+from .ahead import RESIDUALS as OF_SERIES
+from .ahead import Ahead
 from .statements import Deviance, Residual, Tail, Working
 
 RESIDUALS = ("response", "pearson", "deviance", "working", "quantile")
@@ -28,12 +31,17 @@ def residuals(model: Model, params: Mapping[str, Any], table: Any, kind: str, ke
     conditional = conditional_of(model, "residuals")
     if len(conditional.response) > 1 or hasattr(conditional.kind, "probabilities"):
         raise ModelError(f"residuals are for a response that is one number; {model.title!r} has none.")
+    if isinstance(conditional, Dependent) and kind not in OF_SERIES:
+        raise ModelError(
+            f"residuals of a series are {', '.join(OF_SERIES)}: of each row given those before; got {kind!r}."
+        )
     if kind == "quantile":
         return _quantile_residuals(conditional, model, params, table, key)
     if kind == "working":
         first = next(name for name in model.params)
         return function_of_rows(model, params, table, Working(conditional, first))
-    return function_of_rows(model, params, table, Residual(conditional, kind))
+    asked = Ahead(conditional, kind) if isinstance(conditional, Dependent) else Residual(conditional, kind)
+    return function_of_rows(model, params, table, asked)
 
 
 def _quantile_residuals(
@@ -43,7 +51,12 @@ def _quantile_residuals(
 
     From whichever tail is smaller, so that a response far out keeps its distance.
     """
-    tail = lambda upper, before: function_of_rows(model, params, table, Tail(conditional, upper, before))
+
+    def tail(upper: bool, before: bool) -> np.ndarray:
+        of_series = ("above" if upper else "below") + " before" * before
+        one = Ahead(conditional, of_series) if isinstance(conditional, Dependent) else Tail(conditional, upper, before)
+        return function_of_rows(model, params, table, one)
+
     below, above = tail(False, False), tail(True, False)
     below_before, above_before = tail(False, True), tail(True, True)
     below, above = between_limits(below, above, below_before, above_before, np.random.default_rng(key))

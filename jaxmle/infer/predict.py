@@ -11,10 +11,13 @@ import numpy as np
 from .. import runtime
 from ..declare.conditional import Conditional, conditional_of
 from ..declare.model import Model
+from ..declare.series.dependent import Dependent
 from ..errors import ModelError, did_you_mean
+from ..objective.ahead import answered
 from ..objective.objective import Objective
 from ..objective.rebuild import derivatives_of_rows, function_of_rows
 from ..objective.rows import hashable
+from .ahead import DrawAll, asked_of_series
 from .estimates import Estimates
 from .intervals import check_level, half_width
 from .statements import (
@@ -109,6 +112,9 @@ def questions(
     model: Model, conditional: Conditional | None, n: int, what: Any, q: Any, value: Any
 ) -> tuple[list[Question], bool]:
     """The functions of the row that make up the answer, and whether they are stacked as columns."""
+    if isinstance(conditional, Dependent):
+        several, stack = asked_of_series(model, conditional.with_gaps(), n, what, q, value)
+        return [Question(*one) for one in several], stack
     if callable(what):
         return [Question(hashable(what), {})], False
     is_parameter = isinstance(what, str) and what in model.params
@@ -175,14 +181,14 @@ def _probabilities(q: Any) -> np.ndarray:
 def _answer(model: Model, estimates: Estimates, table: Any, question: Question, se: bool) -> Any:
     args = (model, estimates.params, table, question.function, question.columns)
     if not se:
-        return function_of_rows(*args)
+        return answered(table, function_of_rows(*args))
     values, errors, known = [], [], None
     for value, slope, objective, z in derivatives_of_rows(*args):
         if known is None:  # the same for every block of rows
             known = unconstrained_covariance(estimates, objective, z)
         values.append(value)
         errors.append(_delta(slope, *known))
-    return Prediction(np.concatenate(values), np.concatenate(errors))
+    return Prediction(answered(table, np.concatenate(values)), answered(table, np.concatenate(errors)))
 
 
 def _delta(slope: np.ndarray, covariance: np.ndarray, unknown: np.ndarray) -> np.ndarray:
@@ -252,7 +258,7 @@ def responses(model: Model, estimates: Estimates, table: Any, n: int, key: int) 
     """`n` responses for each row of `table`, as the log-density sees them: name of the column → (n, rows)."""
     conditional = conditional_of(model, "A parametric bootstrap")
     more = [c for c in conditional.columns if c not in conditional.response]
-    if len(conditional.response) != 1 or conditional.outermost:
+    if len(conditional.response) != 1 or (conditional.outermost and not isinstance(conditional, Dependent)):
         raise ModelError(
             f"A parametric bootstrap draws the one response of a family; this one has the columns "
             f"{', '.join(map(repr, (*conditional.response, *more)))}. Use kind='pairs'."
@@ -283,7 +289,11 @@ def _many(
         with runtime.x64():
             own = jax.random.fold_in(jax.random.key(int(key)), first)
         out.append([d.reshape(many, table.n_rows) for d in _drawn(model, conditional, params, tall, own)])
-    return [np.concatenate(parts) for parts in zip(*out)]
+    drawn = [np.concatenate(parts) for parts in zip(*out)]
+    if not isinstance(conditional, Dependent):
+        return drawn
+    known = [np.asarray(table.numeric(name), np.float64) for name in conditional.response]
+    return [np.where(np.isnan(y), np.nan, d) for y, d in zip(known, drawn)]  # what is missing stays so
 
 
 ROWS_AT_ONCE = 1_000_000
@@ -302,7 +312,7 @@ def _drawn(model: Model, conditional: Any, params: Mapping[str, Any], table: Any
             model,
             params,
             table,
-            Draw(conditional, vector=parts > 1),
+            DrawAll(conditional) if isinstance(conditional, Dependent) else Draw(conditional, vector=parts > 1),
             {KEY: words} | ({INDEX: np.full(n, i)} if parts > 1 else {}),
         )
         for i in range(parts)

@@ -32,7 +32,18 @@ def rebuilt(model: Model, params: Mapping[str, Any], table: Table) -> tuple[Obje
 
 
 def _built(model: Model, table: Table) -> Built:
-    return build(model, table, weights=np.ones(table.n_rows), to_fit=False)
+    missing = "allow" if _is_whole(model.log_density) else "raise"  # a response may be missing, or still to come
+    return build(model, table, weights=np.ones(table.n_rows), missing=missing, to_fit=False)
+
+
+def _is_whole(function: Callable[..., Any]) -> bool:
+    """Whether a function reads all rows at once, `(p, data)`, and returns one number for each."""
+    return getattr(function, "whole", False)
+
+
+def asking(model: Model, function: Callable[..., Any]) -> Model:
+    """The model with a function of its rows, or of all of them at once, in place of its log-density."""
+    return replace(model, log_density=function, unit="all" if _is_whole(function) else "row")
 
 
 def _at(built: Built, params: Mapping[str, Any]) -> np.ndarray:
@@ -100,7 +111,7 @@ def function_of_rows(
         columns: arrays (rows,) that the function reads beside those of the table.
     """
     table = table.with_columns(columns or {})
-    objective, z = rebuilt(replace(model, log_density=function, unit="row"), params, table)
+    objective, z = rebuilt(asking(model, function), params, table)
     return objective.terms(z)
 
 
@@ -116,10 +127,10 @@ def derivatives_of_rows(
     Yields:
         values (rows,), derivatives (rows, size), and the objective and `z` that they belong to.
     """
-    model = replace(model, log_density=function, unit="row")
+    model = asking(model, function)
     table = table.with_columns(columns or {})
     size = sum(np.size(leaf) for leaf in jax.tree.leaves(dict(params)))
-    step = max(NUMBERS_AT_ONCE // max(size, 1), 1)
+    step = table.n_rows if _is_whole(function) else max(NUMBERS_AT_ONCE // max(size, 1), 1)
     for at in range(0, table.n_rows, step):
         rows = np.arange(at, min(at + step, table.n_rows))
         objective, z = rebuilt(model, params, table if len(rows) == table.n_rows else table.take(rows))

@@ -1,0 +1,1 @@
+"""Models of series: rows that depend on the rows before them."""
