@@ -3,6 +3,7 @@
 from . import datasets, numerics
 from .batch import fit_many
 from .check import check_model
+from .clusterings import Clusterings, choose_clusters
 from .cross_validation import CrossValidation, cross_validate
 from .declare.catalogue import (
     bernoulli,
@@ -41,6 +42,7 @@ from .declare.catalogue import (
     von_mises,
     weibull,
 )
+from .declare.clusters import gaussian_mixture
 from .declare.combinators.censored import censored
 from .declare.combinators.inflated import hurdle, zero_inflated, zero_one_inflated
 from .declare.combinators.mixture import mixture
@@ -83,6 +85,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BHHH",
+    "Clusterings",
     "Correlation",
     "Covariance",
     "CramerRao",
@@ -129,6 +132,7 @@ __all__ = [
     "censored",
     "compare",
     "check_model",
+    "choose_clusters",
     "conditional_logit",
     "conway_maxwell_poisson",
     "cox",
@@ -145,6 +149,7 @@ __all__ = [
     "fit_path",
     "gamma",
     "garch",
+    "gaussian_mixture",
     "generalized_gamma",
     "generalized_pareto",
     "generalized_poisson",

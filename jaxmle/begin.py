@@ -14,13 +14,16 @@ from .declare.tree import Tree
 from .errors import DataError
 from .infer.derivatives import check_derivatives
 from .objective.build import Built
+from .objective.cluster_starts import best_start
+from .objective.clusters import ClusterObjective
+from .objective.em import EXPECTATION
 from .objective.fixing import start_vector
 from .objective.objective import Objective
 from .solve.finish import ThenNewton
 from .solve.lbfgs import LBFGS
 from .solve.newton import Newton
 from .solve.newton_cg import NewtonCG
-from .solve.solver import DONE, finite
+from .solve.solver import DONE, Solution, finite
 from .solve.start import search_start
 
 SAMPLE_PER_PARAMETER = 20
@@ -75,6 +78,26 @@ def warm_start(objective: Objective, z: np.ndarray, method: Any) -> tuple[np.nda
     if newton and end.hessian is not None:
         method = replace(method, curvature=share * end.hessian)
     return end.z, method, (f"started from the optimum of {sample.n_units:,} rows drawn at random (1 in {share:.0f})",)
+
+
+def among_starts(
+    objective: Objective, z: np.ndarray, method: Any, start: Mapping[str, Any] | None, key: int
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The start of a search for clusters, where the user gave none: the end of the best of many short runs."""
+    if start or not isinstance(objective, ClusterObjective) or method.needs != EXPECTATION or objective.density.k == 1:
+        return z, ()
+    best, note = best_start(objective, key)
+    return z if best is None else objective.free_values(best), (note,)
+
+
+def in_order(objective: Objective, solution: Solution) -> Solution:
+    """The same end of a search for clusters with the components by the first coordinate of their means."""
+    if not isinstance(objective, ClusterObjective) or not objective.free_labels or not np.isfinite(solution.z).all():
+        return solution
+    found = objective.natural_values(solution.z)
+    if found.is_ordered:
+        return solution
+    return replace(solution, z=objective.free_values(found.ordered()), gradient=None, hessian=None)
 
 
 def _information(sample: Objective, z: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .begin import begin, warm_start, with_held_out
+from .begin import among_starts, begin, in_order, warm_start, with_held_out
 from .data.tables import Table, read_weights
 from .declare.conditional import Conditional
 from .declare.linear import Linear
@@ -25,6 +25,7 @@ from .infer.reported import entry_names, reported_index
 from .infer.sparse import certify_sparse
 from .inference import Session
 from .objective.build import Built, build
+from .objective.clusters import ClusterObjective
 from .objective.jeffreys import FIRTH
 from .objective.objective import Objective
 from .objective.placement import Placement
@@ -32,6 +33,7 @@ from .report.progress import Reporter
 from .result import Fit
 from .solve.choose import NEWTON_SIZE, resolve
 from .solve.corners import past_corners
+from .solve.em import EM
 from .solve.newton import Newton
 from .solve.proximal import ProximalNewton
 from .solve.solver import FAILED, INTERRUPTED, Progress, Solution
@@ -134,11 +136,12 @@ def fit(
     method = configured(method, max(tol or 0.0, SINGLE_TOL) if single else tol, max_steps, key)
     method = with_held_out(method, built, table)
     z, at_start = begin(built, start, method)
+    z, noted = among_starts(objective, z, method, start, key)
     with Reporter(progress, method, objective) as reporter:
         watch = _both(reporter.watch, callback)
         z, informed, note = warm_start(objective, z, method)
         solution = past_corners(objective, informed.minimise(objective, z, watch), watch)
-        solution = replace(solution, notes=(*solution.notes, *note))
+        solution = in_order(objective, replace(solution, notes=(*solution.notes, *note, *noted)))
         if precision == "float32" and solution.stop not in (FAILED, INTERRUPTED):
             objective, solution = finish_in_double(objective, solution, method, tol, watch)
     if solution.stop == FAILED:
@@ -202,6 +205,8 @@ def penalty_words(penalty: Any) -> str:
 
 def method_for(objective: Objective, solver: Any) -> tuple[Any, str]:
     """The solver, and why: one that knows corners where the penalty has some."""
+    if objective.l1 is None and solver is None and isinstance(objective, ClusterObjective) and not objective.penalised:
+        return EM(), "a mixture: EM, Newton's method at the end"
     if objective.l1 is None:
         return resolve(solver, objective.size)
     if solver is None:

@@ -21,6 +21,7 @@ DOOR = {
     "inference",
     "result",
     "cli",
+    "clusterings",
     "commands",
     "demos",
     "datasets",

@@ -38,7 +38,7 @@ def dirichlet(response: Sequence[str], *, mean: Any = None, precision: Any = Non
     Raises:
         ModelError: for fewer than two columns, and formulas that make no sense.
     """
-    names = _several(response, "dirichlet")
+    names = several(response, "dirichlet")
     formula = _linear(mean, "mean", "dirichlet")
     params: dict[str, Parameter] = {}
     if formula is not None:
@@ -65,7 +65,7 @@ def multivariate_normal(response: Sequence[str], *, mean: Any = None, covariance
     Raises:
         ModelError: for fewer than two columns, and formulas that make no sense.
     """
-    names = _several(response, "multivariate_normal")
+    names = several(response, "multivariate_normal")
     k = len(names)
     formula = _linear(mean, "mean", "multivariate_normal")
     params: dict[str, Parameter] = {}
@@ -78,7 +78,8 @@ def multivariate_normal(response: Sequence[str], *, mean: Any = None, covariance
     return Model(conditional, params, name=MultivariateNormal.title, about=", ".join(names))
 
 
-def _several(response: Any, owner: str) -> tuple[str, ...]:
+def several(response: Any, owner: str) -> tuple[str, ...]:
+    """The names of two or more different columns; `ModelError` for anything else."""
     names, _ = split_response(response)
     if isinstance(response, str) or len(names) < 2 or len(set(names)) < len(names):
         raise ModelError(f"{owner} takes a list of two or more response columns, such as ['a', 'b']; got {response!r}.")

@@ -14,10 +14,12 @@ import numpy as np
 from .. import runtime
 from ..data.chunks import Chunks, design_arrays, group_chunks, row_chunks, whole
 from ..data.tables import Table
+from ..declare.clusters import Clusters
 from ..declare.linear import Linear
 from ..declare.model import Model
 from ..declare.penalties import ElasticNet
 from ..errors import DataError, ModelError
+from .clusters import ClusterObjective
 from .designs import columns_of
 from .fixing import Fixing
 from .jeffreys import FIRTH, FirthObjective
@@ -158,7 +160,8 @@ def build(
     fixing = Fixing.of(model, terms, fixed or {})
     layout = layout_of(model, source, design_number, fixing)
     log_density, seen, found = hashable(model.log_density), source, ()
-    if unit == "row" and structured is not False and shrinking is None and to_fit:
+    clusters = isinstance(model.log_density, Clusters)
+    if unit == "row" and structured is not False and shrinking is None and to_fit and not clusters:
         discovery = discover(log_density, layout, source, missing != "allow", precision)
         log_density, layout, found = discovery.log_density, discovery.layout, discovery.notes
         source = replace(source, designs=discovery.designs)
@@ -181,7 +184,7 @@ def build(
     with runtime.x64():
         cut = chunks_of(seen, per_unit, unit, chunk_rows, placement.n_devices)
         parts = tuple(part for chunks in cut for part in placement.place(chunks))
-    kind = FirthObjective if firth else Objective
+    kind = FirthObjective if firth else ClusterObjective if clusters else Objective
     objective = kind(
         program=program,
         placement=placement,

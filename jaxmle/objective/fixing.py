@@ -98,13 +98,13 @@ def _put(layout: Layout, theta: Mapping[str, Any], u: np.ndarray) -> None:
     """Put whole parameters, given on the natural scale, into the flat vector."""
     blocks = tuple(b for b in layout.blocks if b.name in theta)
     if blocks:
-        parts, _, _ = runtime.call(_unconstrained, blocks, [theta[b.name] for b in blocks])
+        parts, _, _ = runtime.call(unconstrained, blocks, [theta[b.name] for b in blocks])
         for block, part in zip(blocks, jax.device_get(parts)):
             u[block.start : block.stop] = part
 
 
 @partial(jax.jit, static_argnums=0)
-def _unconstrained(blocks: tuple[Block, ...], theta: list[Any]) -> list[jax.Array]:
+def unconstrained(blocks: tuple[Block, ...], theta: list[Any]) -> list[jax.Array]:
     return [b.domain.unconstrain(t).reshape(-1) for b, t in zip(blocks, theta)]
 
 

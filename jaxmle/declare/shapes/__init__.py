@@ -1,0 +1,1 @@
+"""Covariance matrices of the components of a mixture: what they have in common, and what is their own."""
