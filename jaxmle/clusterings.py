@@ -170,11 +170,10 @@ def searched(objective: ClusterObjective, k: int, shape: str, starts: int, key: 
     begin, note = best_start(objective, key, starts if k > 1 else 1)
     if begin is None:
         return Entry(np.nan, df, None, note)
-    path = Path(objective)
-    end = EM(tol=TOL, finish=False).minimise(path, path.flat(begin))
+    end, at = Path(objective).minimise(begin, EM(tol=TOL, finish=False))
     if end.stop == IMPROPER:
         return Entry(np.nan, df, None, "; ".join(end.notes))
-    return Entry(-end.value, df, path.natural(end.z).ordered(), note)
+    return Entry(-end.value, df, at.ordered(), note)
 
 
 def _several(given: Any, name: str) -> list[Any]:

@@ -18,6 +18,7 @@ NAMES = ("longley", "misra1a", "norris", "thurber")
 LARGER = {
     "digits": "digits.csv.gz",
     "earthquakes": "earthquakes.csv",
+    "iris": "iris.csv",
     "lakehuron": "lakehuron.csv",
     "names": "names.csv",
 }

@@ -124,7 +124,9 @@ def of_groups(y: np.ndarray, weights: np.ndarray, part: np.ndarray, k: int, shap
     for i in range(k):
         own = part == i
         n[i] = weights[own].sum()
-        mean[i] = np.average(y[own], axis=0, weights=weights[own]) if n[i] > 0 else np.average(y, axis=0, weights=weights)
+        mean[i] = (
+            np.average(y[own], axis=0, weights=weights[own]) if n[i] > 0 else np.average(y, axis=0, weights=weights)
+        )
         away = (y[own] - mean[i]) * np.sqrt(weights[own])[:, None]
         scatter[i] = away.T @ away
     overall = y - np.average(y, axis=0, weights=weights)

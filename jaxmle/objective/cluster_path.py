@@ -66,6 +66,11 @@ class Path:
         scatter = weight[:, None, None] * (lower @ np.swapaxes(lower, 1, 2))
         return Natural(weight, mean.reshape(k, d), self.objective.shape.maximise(weight, scatter))
 
+    def minimise(self, start: Natural, solver: Any) -> tuple[Any, Natural]:
+        """What a solver that asks for `EXPECTATION` finds from a start, and the natural values there."""
+        end = solver.minimise(self, self.flat(start))
+        return end, self.natural(end.z)
+
     def evaluate(self, z: np.ndarray, needs: str = EXPECTATION) -> Any:
         """The step of EM from `z`."""
         assert needs == EXPECTATION

@@ -130,7 +130,7 @@ class ClusterObjective(Objective):
         found: tuple = (value,)
         if needs != "value":
             args = (self.monomials, self.layout, needs, u, self.constants, self.basis, sums, second)
-            found += jax.device_get(self._run(in_parameters, *args))
+            found += jax.device_get(self.run(in_parameters, *args))
         extra = self._penalty(needs, u) if penalised else ()
         return self._in_z(tuple(a + b for a, b in zip(found, extra)) if extra else found)
 
@@ -141,7 +141,7 @@ class ClusterObjective(Objective):
 
     def _coefficients(self, u: np.ndarray) -> np.ndarray:
         at = (self.monomials, self.layout, u, self.constants, self.basis)
-        return jax.device_get(self._run(coefficients_at, *at))
+        return jax.device_get(self.run(coefficients_at, *at))
 
     def _reads(self, f: Any, c: np.ndarray) -> tuple:
         """The sums over all data of a pass at coefficients `c`."""
@@ -162,7 +162,7 @@ class ClusterObjective(Objective):
     def steps(self, at: Sequence[Natural]) -> list[Step]:
         """A step of EM from each of several points, by one read; nothing that depends on the shape is compiled."""
         args = (self.monomials, tuple(np.stack(x) for x in zip(*at)), self.basis)
-        return self._steps(jax.device_get(self._run(coefficients_of, *args)))
+        return self._steps(jax.device_get(self.run(coefficients_of, *args)))
 
     def _steps(self, c: np.ndarray) -> list[Step]:
         self._count(EXPECTATION)

@@ -10,9 +10,7 @@ from .oriented import EEV, EVE, VEV, VVE
 from .shape import Shape
 from .triangular import EEE, EVV, VEE, VVV
 
-SHAPES: dict[str, Shape] = {
-    s.name: s() for s in (EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV)
-}
+SHAPES: dict[str, Shape] = {s.name: s() for s in (EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV)}
 
 
 def shape_of(name: Any) -> Shape:
