@@ -19,11 +19,12 @@ from .objective.clusters import ClusterObjective
 from .objective.em import EXPECTATION
 from .objective.fixing import start_vector
 from .objective.objective import Objective
+from .solve.em import EM
 from .solve.finish import ThenNewton
 from .solve.lbfgs import LBFGS
 from .solve.newton import Newton
 from .solve.newton_cg import NewtonCG
-from .solve.solver import DONE, Solution, finite
+from .solve.solver import DONE, finite
 from .solve.start import search_start
 
 SAMPLE_PER_PARAMETER = 20
@@ -40,14 +41,9 @@ def begin(built: Built, start: Mapping[str, Any] | None, method: Any) -> tuple[n
     """
     objective = built.objective
     needs = getattr(method, "needs", "gradient")
-
-    def at(start: Mapping[str, Any] | None) -> tuple[np.ndarray, np.ndarray]:
-        u, chosen = start_vector(built.model, objective.layout, start)
-        return objective.to_z(np.where(np.isin(np.arange(len(u)), objective.free), u, objective.base)), chosen
-
-    z, chosen = at(start)
+    z, chosen = _point(built, start)
     if built.starts:
-        suggested, settled = at({**built.starts, **(start or {})})
+        suggested, settled = _point(built, {**built.starts, **(start or {})})
         if finite(objective.glimpse().evaluate(suggested, needs)):
             z, chosen = suggested, settled
     free = movable(objective, chosen)
@@ -55,6 +51,24 @@ def begin(built: Built, start: Mapping[str, Any] | None, method: Any) -> tuple[n
         z = search_start(objective.glimpse(), z, free, needs)
     at_start = check_derivatives(objective.in_double(), z) if objective.size <= 500 else None
     return z, at_start
+
+
+def _point(built: Built, start: Mapping[str, Any] | None) -> tuple[np.ndarray, np.ndarray]:
+    """The point at start values, and for each entry of the flat vector whether it was chosen."""
+    objective = built.objective
+    u, chosen = start_vector(built.model, objective.layout, start)
+    return objective.to_z(np.where(np.isin(np.arange(len(u)), objective.free), u, objective.base)), chosen
+
+
+def scattered(built: Built, start: Mapping[str, Any] | None, method: Any) -> Any:
+    """The solver with the points of its other starts, where it is one of several starts and the model knows such.
+
+    Where the user chose a start, there is no other.
+    """
+    if not isinstance(method, EM) or method.starts < 2 or built.scattered is None or start:
+        return method
+    points = [_point(built, s)[0] for s in built.scattered(method.starts - 1, method.key)]
+    return replace(method, points=np.stack(points))
 
 
 WARM_TOL = 0.5
@@ -88,16 +102,6 @@ def among_starts(
         return z, ()
     best, note = best_start(objective, key)
     return z if best is None else objective.free_values(best), (note,)
-
-
-def in_order(objective: Objective, solution: Solution) -> Solution:
-    """The same end of a search for clusters with the components by the first coordinate of their means."""
-    if not isinstance(objective, ClusterObjective) or not objective.free_labels or not np.isfinite(solution.z).all():
-        return solution
-    found = objective.natural_values(solution.z)
-    if found.is_ordered:
-        return solution
-    return replace(solution, z=objective.free_values(found.ordered()), gradient=None, hessian=None)
 
 
 def _information(sample: Objective, z: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .begin import among_starts, begin, in_order, warm_start, with_held_out
+from .begin import among_starts, begin, scattered, warm_start, with_held_out
 from .data.tables import Table, read_weights
 from .declare.conditional import Conditional
 from .declare.linear import Linear
@@ -21,9 +21,11 @@ from .errors import FitWarning, ModelError
 from .infer.blame import Context, find_blame
 from .infer.certificate import Certificate, certify
 from .infer.estimates import Estimates, nothing_known
+from .infer.order import in_order
 from .infer.reported import entry_names, reported_index
 from .infer.sparse import certify_sparse
 from .inference import Session
+from .objective import em
 from .objective.build import Built, build
 from .objective.clusters import ClusterObjective
 from .objective.jeffreys import FIRTH
@@ -42,6 +44,9 @@ BAD_START = (
     "A fit needs a start at which every row has a positive density and finite derivatives: give one with "
     "start={...} or in the declarations, or mend the density or those rows."
 )
+
+STARTS = 10
+"""Starts of a mixture, unless the user says where to start."""
 
 SINGLE_TOL = 1e-3
 """The log-likelihood that a search in float32 leaves to the steps in float64 that finish it: its values hold no more."""
@@ -137,11 +142,12 @@ def fit(
     method = with_held_out(method, built, table)
     z, at_start = begin(built, start, method)
     z, noted = among_starts(objective, z, method, start, key)
+    method = scattered(built, start, method)
     with Reporter(progress, method, objective) as reporter:
         watch = _both(reporter.watch, callback)
         z, informed, note = warm_start(objective, z, method)
         solution = past_corners(objective, informed.minimise(objective, z, watch), watch)
-        solution = in_order(objective, replace(solution, notes=(*solution.notes, *note, *noted)))
+        solution = in_order(objective, model, replace(solution, notes=(*solution.notes, *note, *noted)))
         if precision == "float32" and solution.stop not in (FAILED, INTERRUPTED):
             objective, solution = finish_in_double(objective, solution, method, tol, watch)
     if solution.stop == FAILED:
@@ -207,6 +213,8 @@ def method_for(objective: Objective, solver: Any) -> tuple[Any, str]:
     """The solver, and why: one that knows corners where the penalty has some."""
     if objective.l1 is None and solver is None and isinstance(objective, ClusterObjective) and not objective.penalised:
         return EM(), "a mixture: EM, Newton's method at the end"
+    if solver is None and em.is_mixture(objective) and objective.size <= NEWTON_SIZE:
+        return EM(starts=STARTS), "a mixture has several optima: EM climbs from many starts"
     if objective.l1 is None:
         return resolve(solver, objective.size)
     if solver is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -37,7 +37,8 @@ class Bound:
     """A family's log-density that has seen the data: levels known, support checked.
 
     `encoded` are the columns that it reads in place of the user's; `starts` values of parameters from which a search
-    may begin; `degenerate` says why these responses have no maximum of the likelihood, if they have none.
+    may begin; `degenerate` says why these responses have no maximum of the likelihood, if they have none. `scattered(n,
+    key)` are `n` other such starts, drawn at random, where the likelihood is known to have several maxima.
     """
 
     conditional: Conditional
@@ -45,6 +46,7 @@ class Bound:
     encoded: Encoded
     starts: Mapping[str, Any]
     degenerate: str | None = None
+    scattered: Callable[[int, int], list[Mapping[str, Any]]] | None = None
 
 
 @dataclass(frozen=True)

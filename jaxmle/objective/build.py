@@ -30,7 +30,7 @@ from .rows import Program, hashable, penalty_value
 from .scaling import column_scale
 from .shrinkage import shrinkage_of
 from .source import Source, explained, read_source, unit_weights
-from .starts import suggested_starts
+from .starts import scattered_starts, suggested_starts
 from .structure import discover
 
 COLLINEAR = ("raise", "drop", "keep")
@@ -92,7 +92,8 @@ class _Prior:
 class Built:
     """An objective with what it was made of: the model as the data have bound it, the rows used, its family's starts.
 
-    `found` says in words which linear predictors the log-density was found to contain.
+    `found` says in words which linear predictors the log-density was found to contain; `scattered` is as in `declare`'s
+    `Bound`, in the form that `start=` takes.
     """
 
     objective: Objective
@@ -103,6 +104,7 @@ class Built:
     starts: Mapping[str, Any]
     dropped: tuple[str, ...]
     found: tuple[str, ...] = ()
+    scattered: Callable[[int, int], list[Mapping[str, Any]]] | None = None
 
 
 def build(
@@ -197,4 +199,5 @@ def build(
         shrinkage=shrinking and shrinkage_of(shrinking, layout, seen.designs, weights[source.rows]),
     )
     starts = suggested_starts(model, source, design_number, reading.starts, weights[source.rows]) if to_fit else {}
-    return Built(objective, source, per_unit, model, reading.table, starts, reading.dropped, found)
+    scattered = None if reading.scattered is None else partial(scattered_starts, reading, weights[source.rows])
+    return Built(objective, source, per_unit, model, reading.table, starts, reading.dropped, found, scattered)

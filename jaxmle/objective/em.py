@@ -23,6 +23,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..numerics import logsumexp
+from .fixing import start_vector
 from .passes import _assemble, _matrix_parts, _nll, _order, _pass, _push, _stacked, sum_chunks
 from .rows import Program, hashable, log_densities, split, stacked_predictors
 
@@ -80,6 +81,13 @@ def mixing_of(program: Program) -> Any:
             "EM fits mixtures, whose log-density knows its components (jm.mixture); take solver='newton' for this model."
         )
     return density
+
+
+def is_mixture(objective: Any) -> bool:
+    """Whether EM can maximise the likelihood, and nothing is added to it."""
+    program = objective.program
+    density = getattr(program.log_density, "function", program.log_density)
+    return program.unit == "row" and hasattr(density, "parts") and not objective.penalised
 
 
 def _with(program: Program, density: Any) -> Program:
@@ -204,3 +212,17 @@ def improper(mixing: Any, total: np.ndarray, fit: np.ndarray) -> str | None:
         f"component {small} has closed in on {total[small]:.3g} responses: its scale, {scale[small]:.2g}, is below "
         f"{SMALLEST:g} of the largest component's, {scale.max():.2g}, and the likelihood grows without limit there"
     )
+
+
+def in_order(objective: Any, model: Any, z: np.ndarray) -> np.ndarray | None:
+    """The same distribution with the components of a mixture in the order of their first parameters; None if it is `z`.
+
+    Nothing is moved where a parameter is held or penalised: then components have names for a reason.
+    """
+    density = getattr(model.log_density, "function", model.log_density)
+    if not hasattr(density, "in_order") or objective.penalised or len(objective.free) < objective.layout.size:
+        return None
+    if objective.layout.constants:
+        return None
+    theta = density.in_order(model.params, objective.natural(z)[0])
+    return None if theta is None else objective.to_z(start_vector(model, objective.layout, theta)[0])

@@ -21,6 +21,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..errors import ModelError
+from .em import EXPECTATION
 from .objective import Objective
 from .passes import (
     Evaluation,
@@ -119,6 +121,8 @@ class FirthObjective(Objective):
         return self
 
     def evaluate(self, z: np.ndarray, needs: str = "hessian", penalised: bool = True) -> Evaluation:
+        if needs == EXPECTATION:
+            raise ModelError("EM has no step for Firth's penalty: take solver='newton'.")
         base = super().evaluate(z, needs, penalised)
         if not penalised:
             return base

@@ -222,7 +222,7 @@ class Reading:
 
     `design_number` is the number of each `Linear`'s design; `table` the rows that are used, responses encoded; `starts`
     are the family's suggestions; `degenerate` says why these responses have no maximum of the likelihood, if they have
-    none; `dropped` in words which columns were left out because they depend on others.
+    none; `dropped` in words which columns were left out because they depend on others; `scattered` is as in `Bound`.
     """
 
     model: Model
@@ -232,6 +232,7 @@ class Reading:
     starts: Mapping[str, Any]
     degenerate: str | None = None
     dropped: tuple[str, ...] = ()
+    scattered: Callable[[int, int], list[Mapping[str, Any]]] | None = None
 
 
 def read_source(model: Model, table: Table, weights: np.ndarray, missing: str, collinear: str = "keep") -> Reading:
@@ -248,12 +249,12 @@ def read_source(model: Model, table: Table, weights: np.ndarray, missing: str, c
     kept, n_dropped = _rows(model, asked, declared, weights, missing)
     small = table if len(kept) == table.n_rows else table.take(kept)
     starts: Mapping[str, Any] = {}
-    degenerate = None
+    degenerate = scattered = None
     if family is not None:
         bound = family.bind(model.params, small, weights[kept])
         model = replace(model, log_density=bound.conditional, params=bound.params)
         small, starts = small.with_columns(bound.encoded), bound.starts
-        degenerate = bound.degenerate
+        degenerate, scattered = bound.degenerate, bound.scattered
     model = replace(model, params={name: with_formula(p, small, name) for name, p in model.params.items()})
     columns = used_columns(model, small) if family is not None else {k: small.numeric(k) for k in asked}
     designs: dict[Any, tuple[int, Design]] = {}
@@ -275,7 +276,7 @@ def read_source(model: Model, table: Table, weights: np.ndarray, missing: str, c
                 offsets[name] = offset
     groups = Groups.of(_group_labels(small, model.unit)) if model.unit_kind == "group" else None
     source = Source(columns, tuple(d for _, d in designs.values()), offsets, groups, kept, n_dropped)
-    return Reading(model, source, number, small, starts, degenerate, tuple(dropped))
+    return Reading(model, source, number, small, starts, degenerate, tuple(dropped), scattered)
 
 
 def _written_out(model: Model, table: Table) -> Model:

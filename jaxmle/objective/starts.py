@@ -13,7 +13,7 @@ from ..declare.conditional import Conditional
 from ..declare.linear import Linear
 from ..declare.links import Identity
 from ..declare.model import Model
-from .source import Source
+from .source import Reading, Source
 
 ROWS = 2_000
 
@@ -78,4 +78,62 @@ def _coefficients(source: Source, name: str, design: Any, eta: np.ndarray) -> np
     scale = np.maximum(np.abs(dense).max(axis=0, initial=0.0), 1e-300)
     fitted, *_ = np.linalg.lstsq(dense / scale, target.reshape(len(some), -1), rcond=1e-10)
     out[list(design.dense)] = (fitted / scale[:, None]).reshape(-1, *eta.shape)
+    return out
+
+
+SPARE = 3
+"""Rows more than there are coefficients from which a regression starts."""
+
+
+def scattered_starts(reading: Reading, weights: np.ndarray, n: int, key: int) -> list[Mapping[str, Any]]:
+    """`n` starts drawn at random, as `suggested_starts` for what the family suggests.
+
+    In every other one the first parameter of a component, where it has a predictor, starts from the regression through
+    a few rows: so the slopes differ too.
+    """
+    assert reading.scattered is not None
+    model, source, numbers = reading.model, reading.source, reading.design_number
+    out: list[Mapping[str, Any]] = []
+    rng = np.random.default_rng([key, 1])
+    for i, starts in enumerate(reading.scattered(n, key)):
+        suggested = suggested_starts(model, source, numbers, starts, weights)
+        if i % 2:
+            suggested |= _through_few(model, source, numbers, weights, rng, suggested)
+        out.append(suggested)
+    return out
+
+
+def _through_few(
+    model: Model,
+    source: Source,
+    numbers: Mapping[str, int],
+    weights: np.ndarray,
+    rng: np.random.Generator,
+    suggested: Mapping[str, Any],
+) -> dict[str, np.ndarray]:
+    """Coefficients of predictors of the response, each by least squares through a few rows drawn at random."""
+    conditional = model.log_density
+    assert isinstance(conditional, Conditional)
+    out: dict[str, np.ndarray] = {}
+    names = getattr(conditional, "first_parameters", ())
+    if len(conditional.response) != 1:
+        return out
+    y = np.asarray(source.columns[conditional.response[0]], np.float64)
+    for name in names:
+        parameter = model.params[name]
+        if not isinstance(parameter, Linear) or parameter.shape or name not in suggested:
+            continue
+        design = source.designs[numbers[name]]
+        if len(design.names) < 2:
+            continue
+        rows = rng.choice(np.flatnonzero(weights > 0), size=len(design.names) + SPARE)
+        mild = y.mean() + 0.8 * (y[rows] - y.mean())  # inside the range of the link, and of less leverage
+        with runtime.x64():
+            eta = np.asarray(jax.device_get(parameter.link.forward(mild)), np.float64)
+        if name in source.offsets:
+            eta = eta - source.offsets[name][rows]
+        x = design.written_out(rows)
+        scale = np.maximum(np.abs(x).max(axis=0), 1e-300)
+        if np.isfinite(eta).all():
+            out[name] = np.linalg.lstsq(x / scale, eta, rcond=1e-6)[0] / scale
     return out

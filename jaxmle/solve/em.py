@@ -6,8 +6,9 @@ and Hessian where that is not known in closed form; see `Objective.evaluate(z, "
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,18 @@ from ..errors import ModelError
 from .finish import FEW, ROUGH, going_on
 from .newton import Newton
 from .quadratic import Quadratic
-from .solver import DONE, FAILED, IMPROPER, STALLED, Function, Progress, Solution, Solver, State, drive, finite
+from .solver import DONE, FAILED, IMPROPER, RUNNING, STALLED, Function, Progress, Solution, Solver, State, drive, finite
 
 CLOSER = 1e-2
 """The share of the log-likelihood still to be gained that EM goes on to, where Newton's method did not end."""
 
 WIDER = 4.0
 """The factor by which the longest extrapolation grows, once it was right, and shrinks, once it was too long."""
+
+MOST_TRIED = 5
+"""Starts that are taken further, one after the other, as long as they end at no proper maximum."""
+
+AT_LIMIT = "a component has closed in on equal responses: the next step would take a parameter of it to its limit"
 
 HALVINGS = 40
 """Steps that are halved one after the other, after which a search has stalled."""
@@ -57,6 +63,12 @@ class EM(Solver):
         accelerate: "squarem" extrapolates two steps (Varadhan and Roland, 2008, Scandinavian Journal of Statistics 35,
             335-353: scheme S3), and goes back to plain ones where that would lower the likelihood; None does not.
         finish: whether Newton's method takes the last steps, from where the optimum is near or EM is slow.
+        starts: how many starts: the model's own, and others that it draws at random. All take `short` steps as one batch
+            (on a random sample of the rows where these are many), and the best is taken further; one that comes to a
+            component without a proper maximum is dropped.
+        short: steps of each start.
+        key: the seed of the starts.
+        points: the other starts themselves, shape (starts - 1, size); `fit` asks the model for them.
 
     Where the maximum of a step has no closed form, the step is Newton's for the expected log-likelihood of the complete
     data (Lange, 1995, Journal of the Royal Statistical Society B 57, 425-437), halved until the likelihood is no lower.
@@ -69,12 +81,20 @@ class EM(Solver):
     max_steps: int = 5000
     accelerate: str | None = "squarem"
     finish: bool = True
+    starts: int = 1
+    short: int = 20
+    key: int = 0
+    points: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     needs = "expectation"
 
     def __post_init__(self) -> None:
         if self.accelerate not in ("squarem", None):
             raise ModelError(f"accelerate must be 'squarem' or None; got {self.accelerate!r}.")
+        for name in ("starts", "short"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ModelError(f"{name} must be a whole number from 1 up; got {value!r}.")
 
     @property
     def name(self) -> str:
@@ -82,6 +102,41 @@ class EM(Solver):
 
     def minimise(self, objective: Function, z: np.ndarray, watch: Callable[[Progress], None] | None = None) -> Solution:
         """Search from `z`; see `Solver.minimise`."""
+        if self.points is None:
+            return self._to_the_end(objective, z, watch)
+        ends, steps, seconds = self._short(objective, np.vstack([z[None], self.points]))
+        proper = sorted((s for s in ends if s.stop not in (FAILED, IMPROPER)), key=lambda s: s.value)
+        wrong = [s for s in ends if s.stop == IMPROPER]
+        notes = [told(len(ends), len(wrong), sum(s.stop == FAILED for s in ends), self.short)]
+        end = None
+        for best in proper[:MOST_TRIED]:
+            end = joined(end, self._to_the_end(objective, best.z, watch), self.name, keep_notes=False)
+            if end.stop != IMPROPER:
+                break
+        if end is None:
+            worst = wrong[0] if wrong else ends[0]
+            end = Solution(worst.z, worst.value, None, None, worst.stop, 0, 0.0, self.name, notes=worst.notes)
+        notes = (*notes, *end.notes)
+        return replace(end, n_steps=end.n_steps + steps, seconds=end.seconds + seconds, notes=notes)
+
+    def _short(self, objective: Function, points: np.ndarray) -> tuple[list[EMState], int, float]:
+        """Where each start is after the short run; how many steps it took, and seconds."""
+        begun = time.perf_counter()
+        sampled = getattr(objective, "sampled", lambda: None)
+        some = sampled() or objective
+        states = [self.begin(*pair) for pair in zip(points, some.evaluate_batch(points, self.needs))]
+        steps = 1
+        while steps <= self.short:
+            running = [i for i, s in enumerate(states) if s.stop == RUNNING]
+            if not running:
+                break
+            trials = np.stack([states[i].trial for i in np.resize(running, len(states))])  # one shape: compiled once
+            for i, evaluation in zip(running, some.evaluate_batch(trials, self.needs)):
+                states[i] = self.tell(states[i], evaluation)
+            steps += 1
+        return states, steps, time.perf_counter() - begun
+
+    def _to_the_end(self, objective: Function, z: np.ndarray, watch: Callable[[Progress], None] | None) -> Solution:
         if not self.finish:
             return drive(self, objective, z, watch)
         rough, total = max(self.tol, ROUGH), None
@@ -136,7 +191,7 @@ class EM(Solver):
             return replace(state, z=z, value=value, stop=IMPROPER, notes=(*state.notes, evaluation.improper))
         after, exact = m_step(z, evaluation)
         if not np.isfinite(after).all():
-            return replace(state, z=z, value=value, stop=STALLED)
+            return replace(state, z=z, value=value, stop=IMPROPER, notes=(*state.notes, AT_LIMIT))
         plain = not state.leap and not state.tries
         path = (*state.path, z) if plain else (z,)
         values = (*state.values, value) if plain else (value,)
@@ -178,7 +233,14 @@ def m_step(z: np.ndarray, evaluation: Any) -> tuple[np.ndarray, bool]:
     return after, False
 
 
-def joined(first: Solution | None, then: Solution, name: str) -> Solution:
+def told(starts: int, wrong: int, failed: int, short: int) -> str:
+    """What is said of several starts."""
+    dropped = f", {wrong} dropped where a component closed in on few responses" if wrong else ""
+    dropped += f", {failed} dropped because the log-likelihood is not finite there" if failed else ""
+    return f"{starts} starts{dropped}; the best of them after {short} steps was taken further"
+
+
+def joined(first: Solution | None, then: Solution, name: str, keep_notes: bool = True) -> Solution:
     """Two searches one after the other as one."""
     if first is None:
         return replace(then, solver=name)
@@ -186,6 +248,6 @@ def joined(first: Solution | None, then: Solution, name: str) -> Solution:
         then,
         n_steps=first.n_steps + then.n_steps,
         seconds=first.seconds + then.seconds,
-        notes=(*first.notes, *then.notes),
+        notes=(*first.notes, *then.notes) if keep_notes else then.notes,
         solver=name,
     )

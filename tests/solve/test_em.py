@@ -177,3 +177,9 @@ def test_other_models_and_settings_are_refused():
         jm.fit(jm.poisson("deaths"), DEATHS, solver="em", progress=False)
     with pytest.raises(jm.ModelError, match="accelerate must be 'squarem' or None"):
         replace(jm.EM(), accelerate="fast")
+
+
+@pytest.mark.parametrize("short", [0, 1.5, True])
+def test_the_number_of_starts_and_steps_is_whole(short):
+    with pytest.raises(jm.ModelError, match="short must be a whole number from 1 up"):
+        jm.EM(short=short)

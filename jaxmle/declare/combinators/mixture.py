@@ -19,8 +19,10 @@ from ..linear import Linear
 from ..matrices import Simplex
 from ..model import Model, Parameter
 from .around import bound_on
+from .splits import random_groups, random_split, split
 
-ROUNDS = 50
+FEW_ROWS = 6
+"""Rows that a component starts from where they are drawn at random."""
 
 
 def mixture(model: Model | Sequence[Model], components: int | None = None, weights: Any = None) -> Model:
@@ -139,6 +141,12 @@ class Mixing(Conditional):
         supports = [c.support for c in self.components]
         return None if any(s is None for s in supports) else common_support([s for s in supports if s is not None])
 
+    @property
+    def first_parameters(self) -> tuple[str, ...]:
+        """The first parameter of each component of one family."""
+        kinds = enumerate(c.kind for c in self.components)
+        return tuple(f"{next(iter(kind.parameters))}.{i}" for i, kind in kinds if kind is not None)
+
     def _shares(self) -> tuple[str, ...]:
         """The names of the parameters of the shares."""
         return tuple(f"weight.{i}" for i in range(1, len(self.components))) if self.predicted else ("weight",)
@@ -207,54 +215,78 @@ class Mixing(Conditional):
         first = everything[0]
         read = lambda name: first.encoded[name] if name in first.encoded else data.numeric(name, "the response")
         y = np.stack([np.asarray(read(name), np.float64) for name in self.response], axis=1)
-        part = split(y, weights, len(self.components))
-        starts: dict[str, Any] = {}
+        k = len(self.components)
+
+        def starts(part: np.ndarray) -> dict[str, Any]:
+            """Starts of all parameters, each component's from the rows of its part."""
+            out: dict[str, Any] = {}
+            for i, bound in enumerate(everything):
+                begin, own = dict(bound.starts), part == i
+                if weights[own].sum() > 0 and not own.all():
+                    alone = bound_on(bound.conditional, Component(params, i), data, weights, own)
+                    begin = dict(alone.starts) if alone.degenerate is None else begin
+                out |= {f"{name}.{i}": value for name, value in begin.items()}
+            return out | self._starts_of_shares(np.array([weights[part == i].sum() for i in range(k)]))
+
+        def scattered(n: int, key: int) -> list[Mapping[str, Any]]:
+            out, rng = [], np.random.default_rng(key)
+            for i in range(n):
+                if i % 2:
+                    part = random_groups(weights, k, FEW_ROWS, rng)
+                else:  # any component may be the lowest: they are of several families perhaps
+                    names = rng.permutation(k) if i else np.arange(k)[::-1]
+                    part = names[random_split(y, weights, k, rng)]
+                out.append(starts(part))
+            return out
+
         bound_params: dict[str, Parameter] = {}
         encoded = {}
-        for i, (component, bound) in enumerate(zip(self.components, everything)):
-            begin = dict(bound.starts)
-            own = part == i
-            if own.any() and not own.all():
-                alone = bound_on(component, Component(params, i), data, weights, own)
-                begin = dict(alone.starts) if alone.degenerate is None else begin
-            starts |= {f"{name}.{i}": value for name, value in begin.items()}
+        for i, bound in enumerate(everything):
             bound_params |= {f"{name}.{i}": p for name, p in bound.params.items()}
             encoded |= bound.encoded
-        shares = np.array([weights[part == i].sum() for i in range(len(self.components))])
-        shares = np.maximum(shares / shares.sum(), 0.02)
-        if self.predicted:
-            starts |= dict(zip(self._shares(), np.log(shares[1:] / shares[0]).tolist()))
-        else:
-            starts["weight"] = shares / shares.sum()
         return Bound(
             replace(self, components=tuple(b.conditional for b in everything)),
             bound_params | {name: params[name] for name in self._shares()},
             encoded,
-            starts,
+            starts(split(y, weights, k)),
             next((b.degenerate for b in everything if b.degenerate is not None), None),
+            scattered,
         )
 
+    def _starts_of_shares(self, totals: np.ndarray) -> dict[str, Any]:
+        """The parameters of the shares where the components have these weights, but none less than 2 %."""
+        shares = np.maximum(totals / totals.sum(), 0.02)
+        if self.predicted:
+            return dict(zip(self._shares(), np.log(shares[1:] / shares[0]).tolist()))
+        return {"weight": shares / shares.sum()}
 
-def split(y: np.ndarray, weights: np.ndarray, k: int) -> np.ndarray:
-    """Which of k groups each response (n, columns) is in, by k-means from the quantiles of their mean (Lloyd, 1982).
+    # --- the order of the components ------------------------------------------------------------------------------------
 
-    Groups are numbered upwards; one may be empty.
-    """
-    spread = y.std(axis=0)
-    scaled = (y - y.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    order = np.argsort(scaled.mean(axis=1), kind="stable")
-    share = np.cumsum(weights[order]) / weights.sum()
-    part = np.empty(len(y), np.int64)
-    part[order] = np.minimum((share * k * (1 - 1e-12)).astype(np.int64), k - 1)
-    for _ in range(ROUNDS):
-        held = [part == i for i in range(k)]
-        if not all(h.any() for h in held):
-            break
-        centres = np.stack([np.average(scaled[h], axis=0, weights=weights[h]) for h in held])
-        nearest = ((scaled[:, None, :] - centres) ** 2).sum(axis=2).argmin(axis=1)
-        if (nearest == part).all():
-            break
-        part = nearest
-    means = [scaled[part == i].mean() if (part == i).any() else np.inf for i in range(k)]
-    rank = np.argsort(np.argsort(means, kind="stable"), kind="stable")
-    return rank[part]
+    def in_order(self, params: Mapping[str, Parameter], theta: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The same distribution with alike components in the order of their first parameters; None if they are.
+
+        Arguments:
+            params: their declarations; components whose declarations differ are not alike.
+            theta: all parameters on the natural scale, a `Linear` by its coefficients.
+        """
+        inner = {name: p for name, p in params.items() if name not in self._shares()}
+        own = [Component(inner, i) for i in range(len(self.components))]
+        alike = lambda i, j: (
+            self.components[i] == self.components[j]
+            and own[i] == own[j]
+            and all(own[i][name].prior is own[j][name].prior for name in own[i])
+        )
+        first = lambda i: tuple(np.ravel(theta[f"{next(iter(own[i]))}.{i}"]).tolist())
+        order = np.arange(len(own))
+        for i in range(len(own)):
+            group = [j for j in range(len(own)) if alike(i, j)]
+            order[group] = sorted(group, key=first)
+        if (order == np.arange(len(own))).all():
+            return None
+        out = dict(theta)
+        for i, j in enumerate(order):
+            out |= {f"{name}.{i}": theta[f"{name}.{j}"] for name in own[i]}
+        if not self.predicted:
+            return out | {"weight": np.asarray(theta["weight"])[order]}
+        logits = [np.zeros_like(theta[self._shares()[0]]), *(theta[name] for name in self._shares())]
+        return out | {name: logits[order[i + 1]] - logits[order[0]] for i, name in enumerate(self._shares())}
