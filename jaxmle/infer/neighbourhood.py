@@ -71,15 +71,24 @@ class Neighbourhood:
 def look_around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int = 1) -> Neighbourhood | None:
     """Compare curvature and score at two points `RADIUS` standard errors to either side; None if H is not positive.
 
-    The first chunks of the data stand for all of them: two cheap evaluations, however many parameters there are.
+    The first chunks of the data stand for all of them: two cheap evaluations, however many parameters there are. Where
+    they raise an alarm, all data are asked: of a parameter that is hardly known, a few rows may say the contrary.
     """
     if not model.positive:
         return None
+    glimpse = objective.glimpse()
+    found = _around(glimpse, z, model, seed)
+    if glimpse is not objective and (found is None or not found.quadratic):
+        found = _around(objective, z, model, seed)
+    return found
+
+
+def _around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int) -> Neighbourhood | None:
+    """What `objective`, of all data or of some, is like near z."""
     whiten = (model.axes / np.sqrt(model.curvature)) / model.metric[:, None]
     v = _askew(len(z), seed)
     step = RADIUS * whiten @ v
-    glimpse = objective.glimpse()
-    here, up, down = (glimpse.evaluate(z + s * step) for s in (0.0, 1.0, -1.0))
+    here, up, down = (objective.evaluate(z + s * step) for s in (0.0, 1.0, -1.0))
     if not all(np.isfinite(e.value) and np.isfinite(e.matrix).all() for e in (here, up, down)):
         return Neighbourhood(np.inf, np.inf, np.inf, finite=False)
     within = lambda matrix: whiten.T @ matrix @ whiten
@@ -97,7 +106,7 @@ def look_around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int
     corner = float(np.linalg.norm(moved - mean @ v) / scale)
     bend = _bend(z, step, here, up, down, RADIUS**2 * share)
     if bend >= BEND:
-        bend = min(bend, _least_bend(glimpse, z, here, step, RADIUS**2 * share))
+        bend = min(bend, _least_bend(objective, z, here, step, RADIUS**2 * share))
     return Neighbourhood(float(ratio), corner, bend)
 
 

@@ -25,6 +25,7 @@ from .fixing import Fixing
 from .jeffreys import FIRTH, FirthObjective
 from .layout import Block, Layout
 from .objective import Objective
+from .once import once_for_all
 from .placement import Placement
 from .rows import Program, hashable, penalty_value
 from .scaling import column_scale
@@ -176,6 +177,9 @@ def build(
         penalties=priors_of(model) + (() if added is None else (hashable(added),)),
         precision=precision,
     )
+    if to_fit:
+        program, computed = once_for_all(program, seen.columns, layout)
+        seen = replace(seen, columns=computed)
     base, free = fixing.apply(layout)
     if to_fit and reading.degenerate and not program.penalties and not firth:
         raise DataError(f"There is no maximum of the likelihood: {reading.degenerate}. {DEGENERATE}")

@@ -21,7 +21,7 @@ from ..declare.distributions import integrals, numeric
 from ..errors import ModelError
 from .objective import Objective, _added
 from .passes import _assemble, _dense_scores, _matrix_parts, _pass, sum_chunks
-from .rows import Program, log_densities, split, stacked_predictors
+from .rows import Program, log_densities, split, stacked_predictors, with_columns
 from .rowwise import Truth, best_kind, density_of
 
 MASS, CENTRE = 1e-7, 1e-5
@@ -59,7 +59,7 @@ def _of_rows(program: Program, u: jax.Array, constants: Any, chunk: dict) -> tup
     size, n = eta.shape[0] + dense.shape[0], chunk["weights"].shape[-1]
 
     def add(y: jax.Array, p: jax.Array, total: tuple) -> tuple:
-        seen = chunk | {"columns": dict(chunk["columns"]) | {conditional.response[0]: y.astype(program.dtype)}}
+        seen = chunk | {"columns": with_columns(chunk["columns"], {conditional.response[0]: y.astype(program.dtype)})}
         g = jax.grad(lambda e: log_densities(program, e, dense, constants, seen).sum())(eta)
         s = jnp.concatenate([g, _dense_scores(program, eta, dense, constants, seen)]).astype(jnp.float64)
         s = jnp.where(p > 0, s, 0.0)

@@ -19,6 +19,7 @@ from .. import runtime
 from ..data.chunks import FEWEST_ROWS, Chunks
 from ..data.in_place import InPlace
 from ..errors import ModelError
+from .rows import with_columns
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class Placed:
         """The same chunks with other numbers in some columns, one for each unit of the data set."""
         old = self.data["columns"]
         new = {k: self._spread(np.array(jax.device_get(old[k])), v, old[k]) for k, v in columns.items()}
-        return self._with({"columns": old | new})
+        return self._with({"columns": with_columns(old, new)})
 
     def _spread(self, new: np.ndarray, values: np.ndarray, old: jax.Array) -> jax.Array:
         for part in (self, self.sample):

@@ -13,7 +13,7 @@ from .. import runtime
 from .objective import Objective
 from .passes import each_unit
 from .placement import Placed
-from .rows import Program
+from .rows import Program, with_columns
 
 AT_ONCE = 1_000_000
 """Units of observation of all data sets in one go."""
@@ -59,6 +59,8 @@ def _terms(
 ) -> jax.Array:
     def one(replica: tuple[jax.Array, dict[str, jax.Array]]) -> jax.Array:
         u, own = replica
-        return each_unit(program, length, "terms", u, constants, data | {"columns": data["columns"] | own}, span)
+        return each_unit(
+            program, length, "terms", u, constants, data | {"columns": with_columns(data["columns"], own)}, span
+        )
 
     return jax.lax.map(one, (u, own))  # one after another: kernels stay as small as those of one data set

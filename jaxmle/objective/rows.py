@@ -110,13 +110,23 @@ def hashable(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+ONCE = " once "
+"""The beginning of the names of columns that hold what `Program.once` would compute of the others."""
+
+
+def with_columns(columns: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns with others in their place, or more; those that were computed from them are left out."""
+    return {name: x for name, x in columns.items() if not name.startswith(ONCE)} | dict(other)
+
+
 @dataclass(frozen=True)
 class Program:
     """Everything that decides the compiled code; equal programs on data of equal shapes are compiled once.
 
     `structured` says that the coefficients of `Linear`s are differentiated through their predictors, one number per
     row; otherwise (`unit` of groups or all rows, or when asked) they are parameters like any other. `penalties` are
-    added to the negative log-likelihood, functions of the parameters on the natural scale.
+    added to the negative log-likelihood, functions of the parameters on the natural scale. `once` is the same density where
+    the chunk has columns of what depends on the data alone.
     """
 
     log_density: Callable[..., Any]
@@ -125,6 +135,7 @@ class Program:
     structured: bool
     penalties: tuple[Callable[[Mapping[str, Any]], Any], ...] = ()
     precision: str = "float64"
+    once: Any = None
 
     @property
     def predictors(self) -> tuple[Block, ...]:
@@ -134,6 +145,13 @@ class Program:
     @property
     def n_predictors(self) -> int:
         return sum(b.n_outputs for b in self.predictors)
+
+    def density_on(self, columns: Mapping[str, Any]) -> Callable[..., Any]:
+        """The log-density that reads these columns."""
+        once = self.once
+        if once is None or not any(name.startswith(ONCE) for name in columns):
+            return self.log_density
+        return once if once.density.function == self.log_density else self.log_density
 
     @property
     def dtype(self) -> Any:
@@ -221,9 +239,11 @@ def log_densities(
     if program.unit == "group":
         etas = {k: jnp.moveaxis(v, -2, 0) for k, v in etas.items()}  # (length, *shape, groups)
 
+    density = program.density_on(chunk["columns"])
+
     def one(etas: dict, columns: dict, mask: Any, _: Any) -> jax.Array:
         args = (params(etas), Row(columns)) if program.unit == "row" else (params(etas), Row(columns), mask)
-        return (of or scalar)(program.log_density(*args))
+        return (of or scalar)(density(*args))
 
     # the weights say how many units there are, to a density that looks at no data as well
     return jax.vmap(one, in_axes=-1, out_axes=-1)(etas, chunk["columns"], chunk["mask"], chunk["weights"])

@@ -22,7 +22,7 @@ import numpy as np
 from ..declare.conditional import Conditional
 from . import designs
 from .passes import _columns, _columns_of, _order, _owners, _pass, _per_chunk, _scores, _stacked, sum_chunks
-from .rows import Program, log_densities, split, stacked_predictors
+from .rows import Program, log_densities, split, stacked_predictors, with_columns
 
 MOST_VARIABLES = 24
 """With more numbers than this in (η, d) no unit's own second derivatives are taken: there are too many."""
@@ -135,8 +135,7 @@ def per_row(program: Program, kind: str, constants: Any, chunk: dict) -> Callabl
 
     def under(at: tuple[jax.Array, jax.Array]) -> Any:
         truth = log_densities(replace(program, log_density=Truth(conditional)), *at, constants, chunk, of=lambda x: x)
-        columns = {name: chunk["columns"][name] for name in chunk["columns"]} | {TRUTH: truth}
-        seen = chunk | {"columns": columns}
+        seen = chunk | {"columns": with_columns(chunk["columns"], {TRUTH: truth})}
         return lambda eta, dense: -log_densities(expected, eta, dense, constants, seen)
 
     return under

@@ -33,9 +33,8 @@ class Binomial(Distribution):
     def log_prob(self, y: Any) -> Any:
         inside = (y >= 0) & (y <= self.trials)
         counts = jnp.where(inside, y, 0.0)
-        value = count_kernels.binomial(
-            *_floats(self.trials, counts), self.log_of("prob"), self.log_complement_of("prob")
-        )
+        trials, counts = _floats(self.trials, counts)
+        value = count_kernels.binomial(trials, counts, self.log_of("prob"), self.log_complement_of("prob"))
         return jnp.where(inside, value, -jnp.inf)
 
     def expectation(self) -> Any:

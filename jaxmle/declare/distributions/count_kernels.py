@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
-from ...numerics import digamma, log_binomial, log_factorial
+from ...numerics import log_binomial, log_factorial
 from ...numerics.deviances import NEAR
 from ...numerics.deviances import log1pmx as _log1pmx
 from ...numerics.polygammas import BERNOULLI, HALF_LOG_2PI, SHIFT, stirling_series
@@ -44,43 +44,62 @@ def _along(tangent: Any, slope: Any) -> Any:
     return 0.0 if isinstance(tangent, SymbolicZero) else tangent * slope()
 
 
-@jax.custom_jvp
 def poisson(y: Array, log_rate: Array, rate: Array) -> Array:
     """y log(rate) - rate - log y!, for y >= 0 of any size; y need not be whole."""
     many = jnp.maximum(y, FEW)
-    u = (rate - many) / many
-    deviance = many * log1pmx(u, log_rate - jnp.log(many))
-    large = deviance - HALF_LOG_2PI - 0.5 * jnp.log(many) - stirling_series(many)
-    power = jnp.where(y > 0, jnp.where(y > 0, y, 1.0) * log_rate, 0.0)
-    return jnp.where(y < FEW, power - rate - log_factorial(y), large)
-
-
-def _poisson_jvp(primals: tuple, tangents: tuple) -> tuple:
-    (y, log_rate, rate), (dy, dlog, drate) = primals, tangents
-    change = _along(dlog, lambda: y) + _along(drate, lambda: -jnp.ones_like(rate))
-    change = change + _along(dy, lambda: log_rate - digamma(y + 1.0))
-    value = poisson(y, log_rate, rate)
-    return value, jnp.broadcast_to(jnp.asarray(change, value.dtype), value.shape)
-
-
-poisson.defjvp(_poisson_jvp, symbolic_zeros=True)
+    log_many = jnp.log(many)
+    large = -HALF_LOG_2PI - 0.5 * log_many - stirling_series(many)
+    return _poisson(y, log_many, jnp.where(y < FEW, -log_factorial(y), large), log_rate, rate)
 
 
 @jax.custom_jvp
+def _poisson(y: Array, log_many: Array, constant: Array, log_rate: Array, rate: Array) -> Array:
+    """What is left when all that depends on the count alone is given."""
+    many = jnp.maximum(y, FEW)
+    deviance = many * log1pmx((rate - many) / many, log_rate - log_many)
+    power = jnp.where(y > 0, jnp.where(y > 0, y, 1.0) * log_rate, 0.0)
+    return jnp.where(y < FEW, power - rate, deviance) + constant
+
+
+def _poisson_jvp(primals: tuple, tangents: tuple) -> tuple:
+    (y, log_many, _, log_rate, rate), (dy, dmany, dconstant, dlog, drate) = primals, tangents
+    few = y < FEW
+    change = _along(dlog, lambda: y) + _along(drate, lambda: -jnp.ones_like(rate))
+    change = change + _along(dy, lambda: log_rate - jnp.where(few, 0.0, log_many - 1.0))
+    change = change + _along(dmany, lambda: jnp.where(few, 0.0, -y)) + _along(dconstant, lambda: jnp.ones_like(y))
+    value = _poisson(*primals)
+    return value, jnp.broadcast_to(jnp.asarray(change, value.dtype), value.shape)
+
+
+_poisson.defjvp(_poisson_jvp, symbolic_zeros=True)
+
+
 def binomial(n: Array, y: Array, log_p: Array, log_q: Array) -> Array:
     """log of n! / (y! (n - y)!) p**y q**(n - y) for p + q = 1, 0 <= y <= n of any size."""
+    few, a, b = _many(n, y)
+    log_a, log_b, log_m = jnp.log(a), jnp.log(b), jnp.log(a + b)
+    corrections = stirling_series(a + b) - stirling_series(a) - stirling_series(b)
+    large = corrections - HALF_LOG_2PI - 0.5 * (log_a + log_b - log_m)
+    constant = jnp.where(few, log_binomial(n, y), large)
+    return _binomial(n, y, log_m - log_a, log_m - log_b, constant, log_p, log_q)
+
+
+def _many(n: Array, y: Array) -> tuple[Array, Array, Array]:
+    """Whether one of the two counts is small, and the counts, or others in the place of small ones."""
     z = n - y
     few = jnp.minimum(y, z) < FEW
-    a, b = jnp.where(few, FEW, y), jnp.where(few, FEW, z)
-    m = a + b
+    return few, jnp.where(few, FEW, y), jnp.where(few, FEW, z)
+
+
+@jax.custom_jvp
+def _binomial(n: Array, y: Array, over_a: Array, over_b: Array, constant: Array, log_p: Array, log_q: Array) -> Array:
+    """What is left when all that depends on the counts alone is given."""
+    few, a, b = _many(n, y)
     p, q = jnp.exp(log_p), jnp.exp(log_q)
     # the counts' distance from their expectation, from the smaller chance, which has its digits
-    gap = jnp.where(p < q, m * p - a, b - m * q)
-    deviance = a * log1pmx(gap / a, jnp.log(m) + log_p - jnp.log(a))
-    deviance = deviance + b * log1pmx(-gap / b, jnp.log(m) + log_q - jnp.log(b))
-    corrections = stirling_series(m) - stirling_series(a) - stirling_series(b)
-    large = deviance + corrections - HALF_LOG_2PI - 0.5 * (jnp.log(a) + jnp.log(b) - jnp.log(m))
-    return jnp.where(few, log_binomial(n, y) + _times(y, log_p) + _times(z, log_q), large)
+    gap = jnp.where(p < q, (a + b) * p - a, b - (a + b) * q)
+    deviance = a * log1pmx(gap / a, over_a + log_p) + b * log1pmx(-gap / b, over_b + log_q)
+    return jnp.where(few, _times(y, log_p) + _times(n - y, log_q), deviance) + constant
 
 
 def _times(count: Array, log_p: Array) -> Array:
@@ -89,16 +108,18 @@ def _times(count: Array, log_p: Array) -> Array:
 
 
 def _binomial_jvp(primals: tuple, tangents: tuple) -> tuple:
-    (n, y, log_p, log_q), (dn, dy, dp, dq) = primals, tangents
-    z = n - y
+    (n, y, over_a, over_b, _, log_p, log_q), (dn, dy, da, db, dconstant, dp, dq) = primals, tangents
+    few, z = _many(n, y)[0], n - y
+    own, other = log_p + jnp.where(few, 0.0, over_a), log_q + jnp.where(few, 0.0, over_b)
     change = _along(dp, lambda: y) + _along(dq, lambda: z)
-    change = change + _along(dn, lambda: digamma(n + 1.0) - digamma(z + 1.0) + log_q)
-    change = change + _along(dy, lambda: digamma(z + 1.0) - digamma(y + 1.0) + log_p - log_q)
-    value = binomial(*primals)
+    change = change + _along(dn, lambda: other) + _along(dy, lambda: own - other)
+    change = change + _along(da, lambda: jnp.where(few, 0.0, y)) + _along(db, lambda: jnp.where(few, 0.0, z))
+    change = change + _along(dconstant, lambda: jnp.ones_like(y))
+    value = _binomial(*primals)
     return value, jnp.broadcast_to(jnp.asarray(change, value.dtype), value.shape)
 
 
-binomial.defjvp(_binomial_jvp, symbolic_zeros=True)
+_binomial.defjvp(_binomial_jvp, symbolic_zeros=True)
 
 
 def negative_binomial(y: Array, log_mean: Array, mean: Array, alpha: Array) -> Array:

@@ -1,0 +1,129 @@
+"""What of a row's log-density depends on the data alone, computed once for a data set: log y!, log y, and their kin.
+
+The density is traced to steps. A value that is made of columns only, by a step that takes time (a logarithm, a gamma
+function), and is used by what also depends on parameters, becomes a column of its own. No step of a pass repeats it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import runtime
+from ..data.chunks import bucket
+from .layout import Layout
+from .rows import ONCE, Program
+from .steps import RowDensity, Step, Traced, as_declared
+
+MANY_ROWS = 50_000
+"""Fewer rows are not worth one more program to compile."""
+
+MOST_COLUMNS = 4
+"""The most columns that are added: each takes memory, and is read in every pass."""
+
+DEAR = frozenset({
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "bessel_i0e", "bessel_i1e", "cbrt", "cond",
+    "cos", "cosh", "custom_jvp_call", "custom_vjp_call", "digamma", "erf", "erf_inv", "erfc", "exp", "exp2",
+    "expm1", "igamma", "igammac", "lgamma", "log", "log1p", "logistic", "polygamma", "pow",
+    "regularized_incomplete_beta", "scan", "sin", "sinh", "tan", "tanh", "while", "zeta",
+})  # fmt: skip
+"""Primitives that take many times longer than reading a number."""
+
+
+@dataclass(frozen=True)
+class Once:
+    """A log-density that finds the values of its dear steps in columns of the row, made by `columns_for`."""
+
+    density: RowDensity
+
+    def __call__(self, p: Any, row: Mapping[str, Any]) -> Any:
+        scales = {n: s.eta for n, s in p.scales.items()}
+        columns = {n: x for n, x in row.items() if not n.startswith(ONCE)}
+        traced = self.density.trace(dict(p), scales, columns)
+        given = {i: columns[n] for n, i in traced.columns.items()}
+        given |= {i: scales[n] for n, i in traced.scales.items()}
+        for name, value in p.items():
+            given |= dict(zip(traced.params[name], jax.tree.leaves(value)))
+        given |= {i: row[f"{ONCE}{k}"] for k, i in enumerate(dear_values(traced))}
+        return traced.steps.run(traced.steps.outputs, given)[0]
+
+
+def dear_values(traced: Traced) -> list[int]:
+    """The values of a density that are numbers, made of columns alone by dear steps, and used together with parameters."""
+    steps = traced.steps
+    known, of_data = set(steps.known), set(traced.columns.values())
+    for step in steps.steps:
+        if _is_of_data(step, known, of_data):
+            of_data |= set(step.outputs)
+        elif not step.equation.effects and known.issuperset(step.inputs):
+            known |= set(step.outputs)
+    outside = (step for step in steps.steps if not of_data.issuperset(step.outputs))
+    frontier = {i for step in outside for i in step.inputs} | set(steps.outputs)
+    dear: set[int] = set()
+    chosen: list[int] = []
+    for step in steps.steps:
+        if not of_data.issuperset(step.outputs) or not (step.name in DEAR or dear.intersection(step.inputs)):
+            continue
+        for i in step.outputs:
+            aval = steps.avals[i]
+            if i in frontier and aval.shape == () and aval.dtype == np.float64 and len(chosen) < MOST_COLUMNS:
+                chosen.append(i)
+            else:
+                dear.add(i)
+    return chosen
+
+
+def _is_of_data(step: Step, known: set[int], of_data: set[int]) -> bool:
+    inputs = set(step.inputs)
+    return not step.equation.effects and inputs <= known | of_data and not of_data.isdisjoint(inputs)
+
+
+def once_for_all(program: Program, columns: Mapping[str, np.ndarray], layout: Layout) -> tuple[Program, dict[str, Any]]:
+    """The program that reads what depends on the data alone from columns, and these columns beside those given.
+
+    Arguments:
+        program: of a density of rows.
+        columns: all that the density reads, (rows, ...) each.
+        layout: the program's.
+    """
+    n = min((len(x) for x in columns.values()), default=0)
+    discovered = any(b.has_predictor and not b.is_linear for b in layout.blocks)
+    if program.unit != "row" or program.precision != "float64" or n < MANY_ROWS or discovered:
+        return program, dict(columns)
+    density = RowDensity.of(program.log_density, layout, columns)
+    with runtime.x64():
+        chosen = dear_values(as_declared(density))
+    if not chosen:
+        return program, dict(columns)
+    return replace(program, once=Once(density)), dict(columns) | _computed(density, columns, n)
+
+
+def _computed(density: RowDensity, columns: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
+    rows = min(bucket(n), runtime.MAX_KERNEL_ROWS)
+    shapes = density.column_shapes(np.float64)
+    starts = range(0, n, rows)
+    calls = []
+    for at in starts:
+        some = slice(at, at + rows) if at + rows <= n else np.minimum(np.arange(at, at + rows), n - 1)
+        calls.append((density, {k: np.asarray(columns[k][some], shape.dtype) for k, shape in shapes.items()}))
+    found, _, _ = runtime.call_each(_values, calls)
+    by_chunk = [np.asarray(jax.device_get(values)) for values in found]
+    return {f"{ONCE}{k}": x[:n] for k, x in enumerate(np.concatenate(by_chunk, axis=1))}
+
+
+@partial(jax.jit, static_argnums=0)
+def _values(density: RowDensity, chunk: Mapping[str, jax.Array]) -> jax.Array:
+    """The values of the dear steps in every row of a chunk, (values, rows)."""
+    traced = as_declared(density)
+    chosen = dear_values(traced)
+
+    def of_row(row: Mapping[str, jax.Array]) -> jax.Array:
+        return jnp.stack(traced.steps.run(chosen, {i: row[n] for n, i in traced.columns.items()}))
+
+    return jax.vmap(of_row, out_axes=-1)(chunk)
