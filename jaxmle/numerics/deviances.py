@@ -17,6 +17,7 @@ NEAR = 0.4
 """Below this |u| the series is used."""
 
 
+@jax.custom_jvp
 def log1pmx(u: Array, log1p_u: Array) -> Array:
     """log(1 + u) - u; the logarithm is given, as u has lost its digits where it is close to -1."""
     near = jnp.abs(u) < NEAR
@@ -27,6 +28,15 @@ def log1pmx(u: Array, log1p_u: Array) -> Array:
     for k in range(27, 1, -2):
         total = 1.0 / k + w * total
     return jnp.where(near, r * (2.0 * w * total - v), log1p_u - u)
+
+
+@log1pmx.defjvp
+def _log1pmx_jvp(primals: tuple, tangents: tuple) -> tuple:
+    # in closed form: the derivative of the series takes long to compile, and to run
+    (u, log1p_u), (du, dlog) = primals, tangents
+    near = jnp.abs(u) < NEAR
+    v = jnp.where(near, u, 0.0)
+    return log1pmx(u, log1p_u), jnp.where(near, -v / (1.0 + v), -1.0) * du + jnp.where(near, 0.0, dlog)
 
 
 def log1p_given(u: Array, log1p_u: Array) -> Array:

@@ -16,27 +16,11 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
 from ...numerics import log_binomial, log_factorial
-from ...numerics.deviances import NEAR
-from ...numerics.deviances import log1pmx as _log1pmx
+from ...numerics.deviances import NEAR, log1pmx
 from ...numerics.polygammas import BERNOULLI, HALF_LOG_2PI, SHIFT, stirling_series
 
 FEW = float(SHIFT)
 """Below this many the plain formula loses nothing."""
-
-
-@jax.custom_jvp
-def log1pmx(u: Array, log1p_u: Array) -> Array:
-    """log(1 + u) - u, with the logarithm given for where u has lost its digits."""
-    return _log1pmx(u, log1p_u)
-
-
-@log1pmx.defjvp
-def _log1pmx_jvp(primals: tuple, tangents: tuple) -> tuple:
-    # in closed form: the derivative of the series takes long to compile
-    (u, log1p_u), (du, dlog) = primals, tangents
-    near = jnp.abs(u) < NEAR
-    v = jnp.where(near, u, 0.0)
-    return log1pmx(u, log1p_u), jnp.where(near, -v / (1.0 + v), -1.0) * du + jnp.where(near, 0.0, dlog)
 
 
 def _along(tangent: Any, slope: Any) -> Any:
@@ -128,7 +112,14 @@ def negative_binomial(y: Array, log_mean: Array, mean: Array, alpha: Array) -> A
     With r = 1 / alpha it is log of gamma(y + r) / (gamma(r) y!) (r / (r + mean))**r (mean / (r + mean))**y, of which
     nothing large is left to cancel: each term goes to that of the Poisson as alpha goes to 0.
     """
-    alpha = jnp.maximum(alpha, 1e-280)
+    log_k = jnp.log(jnp.where(y > 0, y, 1.0))
+    constant = -HALF_LOG_2PI - 0.5 * log_k - _stirling(jnp.where(y > 0, 1.0 / jnp.where(y > 0, y, 1.0), 1.0))
+    return _negative_binomial(y, log_k, constant, log_mean, mean, jnp.maximum(alpha, 1e-280))
+
+
+@jax.custom_jvp
+def _negative_binomial(y: Array, log_k: Array, constant: Array, log_mean: Array, mean: Array, alpha: Array) -> Array:
+    """What is left when all that depends on the count alone is given."""
     some = y > 0
     k = jnp.where(some, y, 1.0)
     log_spread, log_count = jnp.log1p(alpha * mean), jnp.log1p(alpha * k)
@@ -137,10 +128,62 @@ def negative_binomial(y: Array, log_mean: Array, mean: Array, alpha: Array) -> A
     beyond = log_spread / jnp.where(near, 1.0, alpha)
     none = jnp.where(near, mean + alpha * mean**2 * _curve(alpha * mean, log_spread), beyond)
     gap = (k - mean) / spread
-    deviance = k * log1pmx(-gap / k, log_mean - jnp.log(k) + log_count - log_spread)
+    deviance = k * log1pmx(-gap / k, log_mean - log_k + log_count - log_spread)
     deviance = deviance + alpha * gap**2 * _curve(alpha * gap, log_count - log_spread)
-    corrections = _stirling(alpha / (1.0 + alpha * k)) - _stirling(alpha) - _stirling(1.0 / k)
-    return jnp.where(some, deviance - HALF_LOG_2PI - 0.5 * (jnp.log(k) + log_count) + corrections, -none)
+    corrections = _stirling(alpha / (1.0 + alpha * k)) - _stirling(alpha)
+    return jnp.where(some, deviance + constant - 0.5 * log_count + corrections, -none)
+
+
+def _negative_binomial_jvp(primals: tuple, tangents: tuple) -> tuple:
+    # the mean moves with its logarithm, and is counted there: y and the other part of the slope would cancel
+    (y, log_k, _, log_mean, mean, alpha), (dy, dk, dconstant, dlog, _, dalpha) = primals, tangents
+    change = _along(dlog, lambda: _by_log_mean(y, mean, alpha)) + _along(dalpha, lambda: _by_dispersion(y, mean, alpha))
+    # the count's logarithm is taken out with the count: y log y - y and what goes with it
+    change = change + _along(dk, lambda: -y) + _along(dconstant, lambda: jnp.where(y > 0, 1.0, 0.0))
+    change = change + _along(dy, lambda: log_mean - log_k + 1.0 + _by_count(y, mean, alpha))
+    value = _negative_binomial(*primals)
+    return value, jnp.broadcast_to(jnp.asarray(change, value.dtype), value.shape)
+
+
+_negative_binomial.defjvp(_negative_binomial_jvp, symbolic_zeros=True)
+
+
+def _by_count(y: Array, mean: Array, alpha: Array) -> Array:
+    """d/dy of what log gamma(y + 1 / alpha) leaves beside y log(alpha) and terms of y alone."""
+    u = alpha / (1.0 + alpha * y)
+    return jnp.log1p(alpha * y) - jnp.log1p(alpha * mean) - 0.5 * u - u * u * _digamma_rest(u)
+
+
+@jax.custom_jvp
+def _by_log_mean(y: Array, mean: Array, alpha: Array) -> Array:
+    """The derivative of the log-probability in the logarithm of the mean."""
+    return (y - mean) / (1.0 + alpha * mean)
+
+
+@_by_log_mean.defjvp
+def _by_log_mean_jvp(primals: tuple, tangents: tuple) -> tuple:
+    (y, mean, alpha), (dy, dmean, dalpha) = primals, tangents
+    spread = 1.0 + alpha * mean
+    change = dy / spread - ((1.0 + alpha * y) * dmean + mean * (y - mean) * dalpha) / spread**2
+    return _by_log_mean(*primals), change
+
+
+@jax.custom_jvp
+def _by_dispersion(y: Array, mean: Array, alpha: Array) -> Array:
+    """The derivative of the log-probability in alpha: ((y - mean)**2 - y) / 2 at alpha = 0."""
+    spread, count = 1.0 + alpha * mean, 1.0 + alpha * y
+    gap = (y - mean) / spread
+    squares = gap**2 * _curve(alpha * gap, jnp.log1p(alpha * y) - jnp.log1p(alpha * mean))
+    return _digamma_rest(alpha / count) / count**2 - _digamma_rest(alpha) - squares - 0.5 * y / count
+
+
+@_by_dispersion.defjvp
+def _by_dispersion_jvp(primals: tuple, tangents: tuple) -> tuple:
+    (y, mean, alpha), (dy, dmean, dalpha) = primals, tangents
+    along = lambda i: lambda x: _by_dispersion.fun(*primals[:i], x, *primals[i + 1 :])
+    slope = jax.jvp(along(2), (alpha,), (jnp.ones_like(alpha),))[1]
+    change = slope * dalpha - (y - mean) / (1.0 + alpha * mean) ** 2 * dmean
+    return _by_dispersion(*primals), change + jax.jvp(along(0), (y,), (dy,))[1]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -187,3 +230,22 @@ def _stirling(inverse: Array) -> Array:
     small = (far - 0.5) * jnp.log(far) - SHIFT - jnp.log(_polynomial(RISING, x)) - (x + 0.5) * jnp.log(x)
     u = jnp.where(large, inverse, 1.0 / far)
     return jnp.where(large, 0.0, small) + u * _polynomial(STIRLING, u * u)
+
+
+DIGAMMA = tuple(b / (2 * k) for k, b in enumerate(BERNOULLI[:8], start=1))
+"""What digamma leaves beside its logarithm and half an inverse, divided by u**2, in powers of u**2; see `STIRLING`."""
+
+RISEN = tuple(float(c) for c in np.poly(-np.arange(0.0, SHIFT))[::-1])
+"""x (x + 1) ... (x + 9)."""
+
+
+def _digamma_rest(inverse: Array) -> Array:
+    """(log x - 1 / (2 x) - digamma(x)) x**2 at x = 1 / inverse; about 1/12 for large x."""
+    large = inverse < 1.0 / SHIFT
+    x = 1.0 / jnp.where(large, 1.0, inverse)
+    far = x + SHIFT
+    u = jnp.where(large, inverse, 1.0 / far)
+    series = _polynomial(DIGAMMA, u * u)
+    slope = tuple(k * c for k, c in enumerate(RISEN))[1:]
+    digamma = jnp.log(far) - 0.5 * u - u * u * series - _polynomial(slope, x) / _polynomial(RISEN, x)
+    return jnp.where(large, series, (jnp.log(x) - digamma) * x * x - 0.5 * x)
