@@ -14,7 +14,7 @@ from .declare.tree import Tree
 from .errors import DataError
 from .infer.derivatives import check_derivatives
 from .objective.build import Built
-from .objective.cluster_starts import best_start
+from .objective.cluster_starts import STARTS, best_start
 from .objective.clusters import ClusterObjective
 from .objective.em import EXPECTATION
 from .objective.fixing import start_vector
@@ -49,7 +49,8 @@ def begin(built: Built, start: Mapping[str, Any] | None, method: Any) -> tuple[n
     free = movable(objective, chosen)
     if free:
         z = search_start(objective.glimpse(), z, free, needs)
-    at_start = check_derivatives(objective.in_double(), z) if objective.size <= 500 else None
+    checked = objective.size <= 500 and not isinstance(objective, ClusterObjective)  # of our own: at the optimum alone
+    at_start = check_derivatives(objective.in_double(), z) if checked else None
     return z, at_start
 
 
@@ -100,7 +101,8 @@ def among_starts(
     """The start of a search for clusters, where the user gave none: the end of the best of many short runs."""
     if start or not isinstance(objective, ClusterObjective) or method.needs != EXPECTATION or objective.density.k == 1:
         return z, ()
-    best, note = best_start(objective, key)
+    starts = getattr(method, "starts", 1)
+    best, note = best_start(objective, key, starts if starts > 1 else STARTS)
     return z if best is None else objective.free_values(best), (note,)
 
 

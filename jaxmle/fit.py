@@ -48,6 +48,12 @@ BAD_START = (
 STARTS = 10
 """Starts of a mixture, unless the user says where to start."""
 
+NEWTON_CLUSTERS = 1000
+"""Parameters of clusters up to which Newton's method ends EM: their Hessian costs as much as some tens of its steps."""
+
+ROUGH_TOL = 1e-4
+"""The log-likelihood that EM leaves where it goes to the end by itself."""
+
 SINGLE_TOL = 1e-3
 """The log-likelihood that a search in float32 leaves to the steps in float64 that finish it: its values hold no more."""
 
@@ -212,6 +218,8 @@ def penalty_words(penalty: Any) -> str:
 def method_for(objective: Objective, solver: Any) -> tuple[Any, str]:
     """The solver, and why: one that knows corners where the penalty has some."""
     if objective.l1 is None and solver is None and isinstance(objective, ClusterObjective) and not objective.penalised:
+        if objective.size > NEWTON_CLUSTERS:
+            return EM(tol=ROUGH_TOL, finish=False), f"a mixture of {objective.size:,} parameters: EM alone"
         return EM(), "a mixture: EM, Newton's method at the end"
     if solver is None and em.is_mixture(objective) and objective.size <= NEWTON_SIZE:
         return EM(starts=STARTS), "a mixture has several optima: EM climbs from many starts"

@@ -21,6 +21,9 @@ from .model import Model, Parameter
 from .shapes.catalogue import SHAPES, shape_of
 from .shapes.covariances import Covariances
 
+SAMPLE = 5_000
+"""Observations of which a first division is made."""
+
 POOLED = 0.2
 """The share of what all groups have in common in the covariance matrix that a component starts from."""
 
@@ -29,8 +32,8 @@ def gaussian_mixture(response: Sequence[str], components: int, shape: str = "VVV
     """Clusters with multivariate normal distributions, fitted by EM from many starts and finished by Newton.
 
     The components are ordered by the first coordinate of their means. A component whose variance in some direction falls
-    below a millionth of that of the data has closed in on a few observations, where the likelihood has no maximum: such a
-    search is dropped.
+    below 1e-10 of that of the data (1e-6 where it has fewer than ten observations for each dimension) has closed in on a
+    few observations, where the likelihood has no maximum: such a search is dropped.
 
     Arguments:
         response: two or more columns of numbers.
@@ -106,10 +109,13 @@ class Clusters(Mixing):
         degenerate = MultivariateNormal.degenerate(y[weights > 0], {})
         k = len(self.components)
         starts: dict[str, Any] = {}
-        if degenerate is None and len(np.unique(y[weights > 0], axis=0)) < k:
+        if degenerate is None and len(y) <= SAMPLE and len(np.unique(y[weights > 0], axis=0)) < k:
             degenerate = f"there are fewer distinct observations than the {k} components"
         if degenerate is None:
-            starts = of_groups(y, weights, split(y, weights, k) if k > 1 else np.zeros(len(y), int), k, self.shape)
+            some = np.flatnonzero(weights > 0)
+            some = np.random.default_rng(0).choice(some, SAMPLE, replace=False) if len(some) > SAMPLE else some
+            part = split(y[some], weights[some], k) if k > 1 else np.zeros(len(some), int)
+            starts = of_groups(y[some], weights[some], part, k, self.shape)
             starts = {name: value for name, value in starts.items() if name != "weight" or k > 1}
         return Bound(replace(self), params, {}, starts, degenerate)
 

@@ -20,13 +20,19 @@ from .monomials import Monomials, coefficients_at, coefficients_of, curvature, i
 from .objective import Objective
 from .passes import Evaluation
 
-SMALLEST = 1e-6
-"""A component whose variance in some direction is below this share of the data's there has closed in on a few points."""
+SMALLEST = 1e-10
+"""A component whose variance in some direction is below this share of the data's there is degenerate."""
+
+SMALLEST_OF_FEW = 1e-6
+"""The same of a component of few observations."""
+
+FEW = 10
+"""Observations for each dimension, below which they are few."""
 
 EMPTY = 1e-6
 """The least share of the observations that a component may have of one observation."""
 
-MOST_PRODUCTS = 4000
+MOST_PRODUCTS = 60_000
 """Distinct products of two monomials up to which a Hessian is made of them."""
 
 
@@ -197,12 +203,13 @@ class ClusterObjective(Objective):
             return "a component's covariance matrix is not finite"
         inverse = np.linalg.inv(np.linalg.cholesky(self.spread[1]))
         least = np.linalg.eigvalsh(inverse @ covariance @ inverse.T)[:, 0]
-        small = int(np.argmin(least))
-        if least[small] >= SMALLEST:
+        bound = np.where(total < FEW * covariance.shape[1], SMALLEST_OF_FEW, SMALLEST)
+        small = int(np.argmin(least / bound))
+        if least[small] >= bound[small]:
             return None
         return (
             f"component {small} has closed in on {total[small]:.3g} observations: in some direction its variance is "
-            f"{max(least[small], 0.0):.1g} of that of all data, below {SMALLEST:g}, and the likelihood grows without "
+            f"{max(least[small], 0.0):.1g} of that of all data, below {bound[small]:g}, and the likelihood grows without "
             "limit there"
         )
 

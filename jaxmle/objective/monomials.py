@@ -21,6 +21,9 @@ from jax.scipy.linalg import solve_triangular
 from .layout import Layout
 from .passes import _pass, sum_chunks
 
+PRODUCTS_AT_ONCE = 1024
+"""Products of two monomials that a chunk forms at a time: more of them leave a core's cache."""
+
 LOG_2PI = float(np.log(2 * np.pi))
 
 
@@ -135,17 +138,27 @@ def moments(monomials: Monomials, c: Array, basis: tuple, data: dict, span: Any)
     return sum_chunks(monomials, body, c, basis, data, span)  # type: ignore[arg-type]
 
 
+def _by_products(monomials: Monomials, both: Array, m: Array) -> Array:
+    """The sums (pairs, products) of `both` (pairs, rows) times the products of two monomials, some of them at a time."""
+    of, _ = monomials.products
+    if len(of) <= PRODUCTS_AT_ONCE:
+        return both @ (m[of[:, 0]] * m[of[:, 1]]).T
+    slices = -(-len(of) // PRODUCTS_AT_ONCE)
+    of = np.resize(of, (slices * PRODUCTS_AT_ONCE, 2)).reshape(slices, PRODUCTS_AT_ONCE, 2)
+    each = jax.lax.map(lambda ab: both @ (m[ab[:, 0]] * m[ab[:, 1]]).T, jnp.asarray(of))
+    return jnp.moveaxis(each, 0, 1).reshape(len(both), -1)
+
+
 @partial(_pass, static_argnums=0)
 def curvature(monomials: Monomials, c: Array, basis: tuple, data: dict, span: Any) -> tuple[Array, Array, Array]:
     """−log-likelihood, Σ w r_k m (k, q), and the Hessian of −log-likelihood in c by pairs k ≤ l: (pairs, products)."""
-    of, _ = monomials.products
     first, second = np.triu_indices(c.shape[0])
 
     def body(c: Array, basis: tuple, chunk: dict) -> tuple[Array, Array, Array]:
         m, w = monomials.of_chunk(chunk, *basis), chunk["weights"]
         terms, r = _responsibilities(c, m)
         both = r[first] * (r[second] - (first == second)[:, None]) * w
-        return -(terms @ w), (r * w) @ m.T, both @ (m[of[:, 0]] * m[of[:, 1]]).T
+        return -(terms @ w), (r * w) @ m.T, _by_products(monomials, both, m)
 
     return sum_chunks(monomials, body, c, basis, data, span)  # type: ignore[arg-type]
 
