@@ -4,6 +4,7 @@ from . import datasets, numerics
 from .batch import fit_many
 from .check import check_model
 from .clusterings import Clusterings, choose_clusters
+from .components import BootstrapTest, Components, bootstrap_test, choose_components
 from .cross_validation import CrossValidation, cross_validate
 from .declare.catalogue import (
     bernoulli,
@@ -85,7 +86,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BHHH",
+    "BootstrapTest",
     "Clusterings",
+    "Components",
     "Correlation",
     "Covariance",
     "CramerRao",
@@ -127,12 +130,14 @@ __all__ = [
     "beta",
     "beta_binomial",
     "binomial",
+    "bootstrap_test",
     "categorical",
     "cauchy",
     "censored",
     "compare",
     "check_model",
     "choose_clusters",
+    "choose_components",
     "conditional_logit",
     "conway_maxwell_poisson",
     "cox",

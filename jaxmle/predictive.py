@@ -53,7 +53,8 @@ class Predictive(Inference):
                 Cox model too (NaN after the last time under observation); the name of a parameter that is none of these;
                 or a function `f(p, row)` that returns a number, like a log-density. Of a series, each is said of a row
                 given the rows before it; hidden states have "states" (their chances given all responses) and "path" (the
-                likeliest sequence).
+                likeliest sequence). Of a mixture, "posterior" is the probability of each component given the response,
+                which the rows must have, and "component" the number of the likeliest.
             se: whether to return a `Prediction` with standard errors.
 
         Returns:

@@ -23,6 +23,7 @@ DOOR = {
     "cli",
     "clusterings",
     "commands",
+    "components",
     "demos",
     "datasets",
     "path",

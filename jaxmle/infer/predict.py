@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from .. import runtime
+from ..declare.combinators.mixture import Mixing
 from ..declare.conditional import Conditional, conditional_of
 from ..declare.model import Model
 from ..declare.series.dependent import Dependent
@@ -29,6 +30,7 @@ from .statements import (
     Draw,
     Mean,
     Natural,
+    Posterior,
     Predictor,
     Probability,
     Quantile,
@@ -38,7 +40,7 @@ from .statements import (
 
 OF_TIME = ("survival", "cumulative_hazard")
 
-STATEMENTS = ("mean", "variance", "prob", "label", "quantile", "interval", "linear", *OF_TIME)
+STATEMENTS = ("mean", "variance", "prob", "label", "quantile", "interval", "linear", "posterior", "component", *OF_TIME)
 
 
 class Prediction(NamedTuple):
@@ -81,6 +83,8 @@ def predict(
         chances = predict(model, estimates, table, "prob", False)
         most = np.asarray(chances > 0.5).astype(int) if chances.ndim == 1 else chances.argmax(axis=1)
         return np.asarray(labels)[most]
+    if what == "component":
+        return predict(model, estimates, table, "posterior", False).argmax(axis=1)
     if what == "interval":
         check_level(level)
         return predict(model, estimates, table, "quantile", se, q=[0.5 * (1 - level), 0.5 * (1 + level)])
@@ -141,6 +145,11 @@ def questions(
         return [Question(Mean(conditional, vector=True), {INDEX: np.full(n, i)}, ("", name)) for i, name in each], True
     if what == "mean":
         return [Question(Mean(conditional), {})], False
+    if what == "posterior":
+        if not isinstance(conditional, Mixing):
+            raise ModelError(f"predict(what='posterior') is for mixtures (jm.mixture), not {model.title!r}.")
+        each = range(len(conditional.components))
+        return [Question(Posterior(conditional), {INDEX: np.full(n, i)}, ("component", str(i))) for i in each], True
     if what == "variance":
         return [Question(Variance(conditional), {})], False
     if what == "quantile":

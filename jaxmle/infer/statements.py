@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from ..declare.conditional import Conditional, held
 from ..declare.distributions.base import OnScale
 from ..declare.distributions.labelled import Labelled
+from ..declare.distributions.mixed import Mixed
 from ..objective.rows import Row
 
 VALUE, INDEX, KEY = " value", " index", " key"
@@ -49,6 +50,17 @@ class ClassProbability:
 
     def __call__(self, p: Any, row: Any) -> Any:
         return cast(Labelled, self.conditional.distribution(p, row)).probabilities()[row[INDEX]]
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """The probability that the row's response is from the component of number `row[INDEX]`."""
+
+    conditional: Conditional
+
+    def __call__(self, p: Any, row: Any) -> Any:
+        mixed = cast(Mixed, self.conditional.distribution(p, row))
+        return jnp.exp(mixed.posterior(self.conditional.observed(row))[row[INDEX]])
 
 
 @dataclass(frozen=True)
