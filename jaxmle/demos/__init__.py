@@ -17,6 +17,7 @@ DEMOS: Mapping[str, str] = MappingProxyType(
         "efficiency": "no unbiased estimate is more precise: the Cramér–Rao bound, reached by one and missed by another",
         "hard": "likelihoods with several maxima, ridges, plateaus, corners, edges: solved, or reported for what they are",
         "invariance": "estimates and profile intervals do not depend on how a model is written down; Wald intervals do",
+        "clusters": "how many kinds of iris there are, and of what shape, by BIC; against mclust and the species",
         "images": "a network draws digits pixel by pixel: every image has a probability, and takes fewer bits for it",
         "names": "a network spells first names, each counted as often as it was given: perplexity below that of trigrams",
         "digits": "a network reads handwritten digits: the cross-entropy is a log-likelihood, and the weights a parameter",
