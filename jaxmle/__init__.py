@@ -26,6 +26,7 @@ from .declare.catalogue import (
     gev,
     gompertz,
     gumbel,
+    hawkes,
     inverse_gaussian,
     laplace,
     logistic,
@@ -35,6 +36,7 @@ from .declare.catalogue import (
     negative_binomial,
     normal,
     ordinal,
+    panel,
     pareto,
     poisson,
     skew_normal,
@@ -48,6 +50,7 @@ from .declare.combinators.censored import censored
 from .declare.combinators.inflated import hurdle, zero_inflated, zero_one_inflated
 from .declare.combinators.mixture import mixture
 from .declare.combinators.truncated import truncated
+from .declare.dependence.hawkes import simulate_hawkes
 from .declare.distributions.base import Distribution, Known
 from .declare.distributions.supports import Support
 from .declare.distributions.wrapped import wrap
@@ -163,6 +166,7 @@ __all__ = [
     "gompertz",
     "gumbel",
     "hidden_markov",
+    "hawkes",
     "hurdle",
     "information_matrix_test",
     "inverse_gaussian",
@@ -178,9 +182,11 @@ __all__ = [
     "normal",
     "numerics",
     "ordinal",
+    "panel",
     "pareto",
     "poisson",
     "score_test",
+    "simulate_hawkes",
     "skew_normal",
     "student_t",
     "truncated",

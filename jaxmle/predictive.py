@@ -11,6 +11,7 @@ import numpy as np
 
 from .data.tables import Table
 from .declare.dependence.cox import PartialLikelihood
+from .declare.dependence.whole import Whole
 from .declare.model import Model
 from .errors import ModelError
 from .infer.averages import Case
@@ -20,6 +21,7 @@ from .infer.effects import Effects, contrasts, marginal_effects
 from .infer.goodness import deviance, null_model, pearson, pseudo_r_squared, residuals
 from .infer.influence import Influence, influence_of
 from .infer.predict import OF_TIME, predict, simulate
+from .infer.whole import drawn_of_all, residuals_of_all
 from .inference import Inference
 from .objective.ahead import following
 from .objective.rebuild import log_density_of
@@ -103,8 +105,12 @@ class Predictive(Inference):
 
         Returns:
             An array (rows,), or (rows, k) for a response of k columns.
+            Of a Hawkes process, the times of new events in its window.
         """
-        return simulate(self._known_model("simulate"), self.estimates, self._rows_of("simulate", data), key)
+        model = self._known_model("simulate")
+        if isinstance(model.log_density, Whole):
+            return drawn_of_all(model, self.estimates.params, key)
+        return simulate(model, self.estimates, self._rows_of("simulate", data), key)
 
     def residuals(self, kind: str = "response", key: int = 0) -> np.ndarray:
         """Residuals of the rows that were fitted.
@@ -112,11 +118,13 @@ class Predictive(Inference):
         Arguments:
             kind: "response" (y − mean), "pearson" and "deviance" (as of generalised linear models, unscaled), "working",
                 or "quantile": standard normal if the model is right, randomised for counts by `key` (Dunn and Smyth,
-                1996, Journal of Computational and Graphical Statistics 5, 236-244).
+                1996, Journal of Computational and Graphical Statistics 5, 236-244). Of a Cox model "martingale" and
+                "deviance"; of a Hawkes process "compensator".
         """
-        return residuals(
-            self._known_model("residuals"), self.estimates.params, self._rows_of("residuals", None), kind, key
-        )
+        model, table = self._known_model("residuals"), self._rows_of("residuals", None)
+        if isinstance(model.log_density, Whole):
+            return residuals_of_all(model, self.estimates.params, table, kind)
+        return residuals(model, self.estimates.params, table, kind, key)
 
     def marginal_effects(
         self,

@@ -8,6 +8,8 @@ from .choices.categorical import categorical
 from .choices.conditional import conditional_logit
 from .choices.ordinal import ordinal
 from .dependence.cox import cox
+from .dependence.hawkes import hawkes
+from .dependence.panel import panel
 from .distributions.bernoulli import Bernoulli
 from .distributions.beta import Beta
 from .distributions.beta_binomial import BetaBinomial
@@ -70,8 +72,10 @@ OTHERS: dict[str, Any] = {
     "conditional_logit": conditional_logit,
     "cox": cox,
     "dirichlet": dirichlet,
+    "hawkes": hawkes,
     "multivariate_normal": multivariate_normal,
     "ordinal": ordinal,
+    "panel": panel,
 }
 """Families whose factories are functions of their own."""
 

@@ -96,16 +96,11 @@ def between_cutpoints(location: str, cutpoints: str, y: np.ndarray, n_classes: i
 
 
 def chosen_among(parameter: str, chosen: np.ndarray, groups: Sequence[np.ndarray]) -> tuple[Contrast, ...]:
-    """One chosen row in each group (its rows): it must not lose against the others; `chosen` (n,) is true there."""
+    """Chosen rows in each group (its rows): none must lose against one of the others; `chosen` (n,) is true there."""
     first, other = [], []
     for rows in groups:
-        mine = chosen[rows].astype(bool)
-        if mine.sum() != 1:
-            continue
-        rest = rows[~mine]
-        first.append(np.repeat(rows[mine], len(rest)))
-        other.append(rest)
-    if not first:
-        return ()
-    a, b = np.concatenate(first), np.concatenate(other)
-    return (Contrast((Term(parameter, a, 1.0), Term(parameter, b, -1.0))),)
+        mine, rest = rows[chosen[rows]], rows[~chosen[rows]]
+        first.append(np.repeat(mine, len(rest)))
+        other.append(np.tile(rest, len(mine)))
+    a, b = (np.concatenate(x) if x else np.zeros(0, int) for x in (first, other))
+    return (Contrast((Term(parameter, a, 1.0), Term(parameter, b, -1.0))),) if len(a) else ()

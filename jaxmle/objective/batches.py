@@ -22,6 +22,9 @@ from .placement import Placed
 from .rows import Program, in_precision, penalty_value, widened
 from .shrinkage import Shrinkage
 
+MOST_PADDED, PADDING = 2_000_000, 8
+"""Rows that groups of one length may take with their padding, and how many times those of groups of several lengths."""
+
 
 @dataclass(frozen=True)
 class Batches:
@@ -93,6 +96,14 @@ class Batches:
         return value, gradient.astype(self.dtype)
 
 
+def too_much_padding(parts: Sequence[Placed]) -> int | None:
+    """The length of the longest groups, if all groups padded to it would be too much."""
+    lengths = [part.data["mask"].shape[1] for part in parts]
+    padded = max(lengths) * sum(len(part.units) for part in parts)
+    apart = sum(length * len(part.units) for length, part in zip(lengths, parts))
+    return max(lengths) if padded > max(MOST_PADDED, PADDING * apart) else None
+
+
 def batches_of(
     program: Program,
     parts: Sequence[Placed],
@@ -140,9 +151,27 @@ def _units_first(program: Program, data: dict, chunk: Any, row: Any) -> dict:
 
 
 def _gathered(program: Program, parts: Sequence[Placed], n_units: int, device: Any) -> dict:
-    """The units of several devices, on one."""
+    """The units of several devices, or groups of several padded lengths, on one device and of one length."""
     order = np.empty(n_units, int)
     order[np.concatenate([part.units for part in parts])] = np.arange(n_units)
     each = [runtime.call(_units_first, program, part.data, part.chunk, part.row)[0] for part in parts]
+    if program.unit == "group":
+        longest = max(part.data["mask"].shape[1] for part in parts)
+        each = [_lengthened(jax.device_get(units), longest) for units in each]
     join = lambda *x: jax.device_put(np.concatenate([jax.device_get(a) for a in x])[order], device)
     return jax.tree.map(join, *each)
+
+
+def _lengthened(units: dict, length: int) -> dict:
+    """Groups padded to a length: their last place is repeated, and false in the mask."""
+    more = length - units["mask"].shape[1]
+
+    def along(axis: int) -> Any:
+        return lambda x: np.pad(x, [(0, more * (i == axis % x.ndim)) for i in range(x.ndim)], "edge")
+
+    return units | {
+        "columns": jax.tree.map(along(1), units["columns"]),
+        "designs": jax.tree.map(along(-1), units["designs"]),
+        "offsets": jax.tree.map(along(-1), units["offsets"]),
+        "mask": np.pad(units["mask"], [(0, 0), (0, more)]),
+    }

@@ -15,7 +15,7 @@ from .. import runtime
 from ..data.chunks import CHUNK_ROWS
 from ..errors import ModelError
 from . import em, passes
-from .batches import Batches, batches_of
+from .batches import Batches, batches_of, too_much_padding
 from .layout import Layout, naturalise
 from .passes import Evaluation
 from .placement import Placed, Placement, Stretch
@@ -170,8 +170,8 @@ class Objective:
         """Why a sample of units cannot stand for all of them, or None if it can."""
         if self.program.unit == "all":
             return "with unit='all' the terms of the rows depend on each other"
-        if self.program.unit == "group" and len(self.parts) > self.placement.n_devices:
-            return "groups of several sizes are computed apart"
+        if self.program.unit == "group" and (length := too_much_padding(self.parts)):
+            return f"a few long groups would pad all others to {length:,} rows"
         return None
 
     @cached_property

@@ -274,6 +274,17 @@ def test_survival_of_a_parametric_family_too():
         fit.baseline  # noqa: B018
 
 
+def test_residuals_are_those_of_r(fits):
+    """residuals(m, "martingale") and residuals(m, "deviance"), the first three."""
+    martingale = fits["efron"].residuals("martingale")
+    close(martingale[:3], [0.0438187710827, 0.0445889156280, -2.2218789692895], rtol=1e-7)
+    close(martingale.sum(), 0.0, atol=1e-9)
+    found = fits["efron"].residuals("deviance")[:3]
+    close(found, [0.0444756746319, 0.0452694301427, -2.1080222813289], rtol=1e-7)
+    with pytest.raises(jm.ModelError, match="kind='martingale', 'deviance'"):
+        fits["efron"].residuals()
+
+
 def test_a_saved_fit_has_its_model(fits, tmp_path):
     fits["efron"].save(tmp_path / "fit.npz")
     loaded = jm.load(tmp_path / "fit.npz")
@@ -305,7 +316,7 @@ def test_what_is_refused(make, error, message: str):
 
 
 def test_what_a_row_of_a_cox_model_lacks(fits):
-    with pytest.raises(jm.ModelError, match="'survival' with times="):
+    with pytest.raises(jm.ModelError, match="or 'survival' with times="):
         fits["efron"].predict(NEW)
     with pytest.raises(jm.ModelError, match="needs times="):
         fits["efron"].predict(NEW, "survival")

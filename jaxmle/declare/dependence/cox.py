@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from ...errors import DataError, ModelError, rows_in_words
 from ..choices.slopes import slopes
-from ..conditional import Bound, Data, OneColumn
+from ..conditional import Bound, Data
 from ..cones import Cone, Contrast, Term
-from ..distributions.base import Distribution
 from ..distributions.levels import encode_binary
 from ..families import split_response
 from ..model import Model, Parameter
@@ -25,10 +25,12 @@ from .risk_sets import (
     NODES,
     WEIGHT,
     Times,
+    martingale,
     partial_terms,
     tie_fractions,
     tree_nodes,
 )
+from .whole import Whole
 
 TIES = ("efron", "breslow")
 
@@ -90,7 +92,7 @@ def cox(
 
 
 @dataclass(frozen=True)
-class PartialLikelihood(OneColumn):
+class PartialLikelihood(Whole):
     """Who has the event, given who is at risk; called with all rows.
 
     What decides numbers alone, and no compiled program, is not compared: ties, strata and events are in the columns that
@@ -113,10 +115,6 @@ class PartialLikelihood(OneColumn):
         return () if self.entry is None else (self.entry,)
 
     @property
-    def outermost(self) -> bool:
-        return True
-
-    @property
     def concave(self) -> Mapping[str, tuple[str, ...]]:
         return {"log_hazard": ("identity",)}
 
@@ -124,17 +122,28 @@ class PartialLikelihood(OneColumn):
     def coding(self) -> str:
         return "" if self.levels is None else f"the event is {self.levels[-1]}"
 
-    def distribution(self, p: Any, row: Mapping[str, Any]) -> Distribution:
-        raise ModelError(
-            "A row of a Cox model has no distribution of its own, since its baseline is left open. Predict 'linear' (the "
-            "log relative hazard) or 'survival' with times=."
-        )
+    @property
+    def instead(self) -> str:
+        return "Predict 'linear' (the log relative hazard), or 'survival' with times=."
+
+    @property
+    def residual_kinds(self) -> tuple[str, ...]:
+        return ("martingale", "deviance")
+
+    def residual(self, kind: str, p: Any, data: Mapping[str, Any]) -> Any:
+        """Events less those expected, and the roots of what each adds to the deviance.
+
+        Therneau, Grambsch and Fleming (1990, Biometrika 77, 147-160).
+        """
+        event, residual = data[EVENT], martingale(p["log_hazard"], data, self.entry is not None)
+        if kind == "martingale":
+            return residual
+        seen = (event > 0) & (event - residual > 0)
+        logs = jnp.where(seen, jnp.log(jnp.where(seen, event - residual, 1.0)), 0.0)
+        return jnp.sign(residual) * jnp.sqrt(jnp.maximum(-2.0 * (residual + event * logs), 0.0))
 
     def __call__(self, p: Any, row: Mapping[str, Any]) -> Any:
         return partial_terms(p["log_hazard"], row, self.entry is not None)
-
-    def expected(self, p: Any, row: Mapping[str, Any]) -> Any:
-        raise ModelError("A partial likelihood has no expected information; take 'observed', 'opg' or 'sandwich'.")
 
     def stratum(self, data: Data) -> tuple[np.ndarray, list[tuple[Any, ...]]]:
         """The number of each row's stratum (n,), and the labels of all strata."""

@@ -184,13 +184,8 @@ def in_tree(eta: jax.Array, rows: Any) -> Sums:
     return Sums(to_n(rest * _power(tops[-1], top)), to_n(deaths), to_n(settled), spread)
 
 
-def partial_terms(eta: jax.Array, rows: Any, late: bool) -> jax.Array:
-    """What each row adds to the log partial likelihood, plus its martingale residual, (n,); `late` if there are entries.
-
-    The residuals δ − exp(η)·Λ(time) add up to zero whatever the coefficients are, so that the sum is the log partial
-    likelihood; the derivative of a row's term is its score residual, whose squares make the robust covariance of Lin
-    and Wei (1989, Journal of the American Statistical Association 84, 1074-1078).
-    """
+def _terms(eta: jax.Array, rows: Any, late: bool) -> tuple[jax.Array, jax.Array]:
+    """What each row adds to the log partial likelihood, and its martingale residual, (n,) each."""
     n, number, event = eta.shape[0], rows[ENTERS], rows[EVENT]
     died = event > 0
     into = lambda x: jnp.zeros(n).at[number].add(x, mode="drop")
@@ -200,4 +195,20 @@ def partial_terms(eta: jax.Array, rows: Any, late: bool) -> jax.Array:
     counted = event * rows[WEIGHT]
     log_total = into(counted * jnp.log(total)) / jnp.where(into(counted) > 0, into(counted), 1.0)
     value = jnp.where(died, eta - _at(sums.top, number) - _at(log_total, number), 0.0)
-    return value + event - sums.spread(into(counted / total), into(counted * left / total))
+    return value, event - sums.spread(into(counted / total), into(counted * left / total))
+
+
+def partial_terms(eta: jax.Array, rows: Any, late: bool) -> jax.Array:
+    """What each row adds to the log partial likelihood, plus its martingale residual, (n,); `late` if there are entries.
+
+    The residuals δ − exp(η)·Λ(time) add up to zero whatever the coefficients are, so that the sum is the log partial
+    likelihood; the derivative of a row's term is its score residual, whose squares make the robust covariance of Lin
+    and Wei (1989, Journal of the American Statistical Association 84, 1074-1078).
+    """
+    value, residual = _terms(eta, rows, late)
+    return value + residual
+
+
+def martingale(eta: jax.Array, rows: Any, late: bool) -> jax.Array:
+    """Events less those expected of each row at the estimated baseline hazard, (n,)."""
+    return _terms(eta, rows, late)[1]
