@@ -21,6 +21,7 @@ LARGER = {
     "iris": "iris.csv",
     "lakehuron": "lakehuron.csv",
     "names": "names.csv",
+    "remission": "remission.csv",
 }
 """Data sets without certified results, and their files."""
 

@@ -21,6 +21,7 @@ DEMOS: Mapping[str, str] = MappingProxyType(
         "images": "a network draws digits pixel by pixel: every image has a probability, and takes fewer bits for it",
         "names": "a network spells first names, each counted as often as it was given: perplexity below that of trigrams",
         "digits": "a network reads handwritten digits: the cross-entropy is a log-likelihood, and the weights a parameter",
+        "survival": "Cox regression of the trial in Cox's paper: hazard ratios by both rules for ties, pairs, and curves",
     }
 )
 """Name → what it shows. Each is a module of this package with a function `run(picture)` that says whether its numbers hold."""
