@@ -240,19 +240,30 @@ class StateSpace(NamedTuple):
 
 
 def filtered(process: StateSpace, x: jax.Array, seen: jax.Array, first: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Prediction (n,) of each value from those seen before it and its variance, of unit innovations: the Kalman filter."""
-    t, spread = process.transition, jnp.outer(process.loading, process.loading)
+    """Prediction (n,) of each value from those seen before it and its variance, of unit innovations: the Kalman filter.
+
+    Written out in numbers, which a loop over the rows computes several times faster than small matrices.
+    """
+    r = range(process.size)
+    phi, load = ([v[i] for i in r] for v in (process.transition[:, 0], process.loading))
+    begin = [[process.start[i, j] for j in r] for i in r]
 
     def step(carry: Any, row: Any) -> Any:
         value, is_seen, is_first = row
-        state = jnp.where(is_first, 0.0, carry[0])
-        covariance = jnp.where(is_first, process.start, carry[1])
-        expected, variance = state[0], covariance[0, 0]
-        gain = jnp.where(is_seen, (t @ covariance[:, 0]) / variance, 0.0)
-        after = t @ state + gain * (value - expected)
-        covariance = t @ covariance @ t.T + spread - jnp.outer(gain, gain) * variance
-        return (after, covariance), (expected, variance)
+        s = [jnp.where(is_first, 0.0, v) for v in carry[0]] + [0.0]
+        v = [[jnp.where(is_first, begin[i][j], carry[1][i][j]) for j in r] + [0.0] for i in r] + [[0.0] * (len(r) + 1)]
+        expected, variance = s[0], v[0][0]
+        moved = [[phi[i] * v[0][j] + v[i + 1][j] for j in r] + [0.0] for i in r]
+        gain = [jnp.where(is_seen, moved[i][0] / variance, 0.0) for i in r]
+        after = tuple(phi[i] * s[0] + s[i + 1] + gain[i] * (value - expected) for i in r)
+        new: dict[tuple[int, int], Any] = {}
+        for i in r:
+            for j in range(i, len(r)):
+                spread = moved[i][0] * phi[j] + moved[i][j + 1] + load[i] * load[j]
+                new[i, j] = new[j, i] = spread - gain[i] * gain[j] * variance
+        return (after, tuple(tuple(new[i, j] for j in r) for i in r)), (expected, variance)
 
-    start = jnp.zeros(process.size, x.dtype), process.start
+    zero = jnp.zeros((), x.dtype)
+    start = (zero,) * len(r), tuple(tuple(b) for b in begin)
     _, out = jax.lax.scan(step, start, (x, seen, first))
     return out

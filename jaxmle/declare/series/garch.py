@@ -21,7 +21,6 @@ from ..model import Model, Parameter
 from .dependent import Dependent, in_order, read_series, seen_of
 from .order import AGE, column_or_none
 from .order import order as _order
-from .recurrence import recurred
 
 ERRORS = ("normal", "student_t")
 
@@ -165,49 +164,44 @@ class Garch(Dependent):
         add = lambda x: jax.ops.segment_sum(x, which, x.shape[0], indices_are_sorted=True)
         return (add(known) / jnp.maximum(add(one), 1.0))[which]
 
-    def coefficients(self, p: Any) -> tuple[Any, Any]:
-        """Those of the squares and of the variances, each (m,) with m the larger order."""
-        m = max(self.p, self.q)
-        pad = lambda name, k: jnp.pad(jnp.atleast_1d(p[name]), (0, m - k)) if k else jnp.zeros(m)
-        return pad("alpha", self.p), pad("beta", self.q)
+    def coefficients(self, p: Any) -> tuple[list[Any], list[Any]]:
+        """Those of the squares and of the variances, numbers each."""
+        of = lambda name, k: [jnp.atleast_1d(p[name])[i] for i in range(k)] if k else []
+        return of("alpha", self.p), of("beta", self.q)
 
     def variances(self, p: Any, square: Any, seen: Any, age: Any, start: Any) -> Any:
         """The variance of each row (n,), from the squares before it."""
         alpha, beta = self.coefficients(p)
-        if alpha.shape[0] == 1:
-            had, was = (jnp.concatenate([x[:1], x[:-1]]) for x in (square, seen))
-            first = age == 0
-            grow = jnp.where(first, 0.0, beta[0] + jnp.where(was, 0.0, alpha[0]))
-            add = jnp.where(first, (alpha[0] + beta[0]) * start, jnp.where(was, alpha[0] * had, 0.0))
-            return recurred(grow, p["omega"] + add)
+        known = p["omega"] + jnp.zeros_like(square)
+        own = []
+        for j in range(max(self.p, self.q)):
+            a, b = (c[j] if j < len(c) else 0.0 for c in (alpha, beta))
+            before = lambda x: jnp.pad(x, (j + 1, 0))[: x.shape[0]]  # noqa: B023
+            had, was, began = before(square), before(seen), age > j
+            known += jnp.where(began, jnp.where(was, a * had, 0.0), (a + b) * start)
+            own.append(jnp.where(began, b + jnp.where(was, 0.0, a), 0.0))
 
-        def step(carry: Any, row: Any) -> Any:
-            squares, variances = carry
-            value, is_seen, is_first, begin = row
-            squares = jnp.where(is_first, begin, squares)
-            variances = jnp.where(is_first, begin, variances)
-            h = p["omega"] + alpha @ squares + beta @ variances
-            push = lambda old, new: jnp.concatenate([new[None], old[:-1]])
-            return (push(squares, jnp.where(is_seen, value, h)), push(variances, h)), h
+        def step(last: Any, row: Any) -> Any:  # in numbers: vectors of them take a loop several times longer
+            known, own = row
+            h = known + sum(c * x for c, x in zip(own, last))
+            return (h, *last[:-1]), h
 
-        zero = jnp.zeros(alpha.shape[0], square.dtype)
-        rows = square, seen, age == 0, start
-        return jax.lax.scan(step, (zero, zero), rows)[1]
+        zero = jnp.zeros((), square.dtype)
+        return jax.lax.scan(step, (zero,) * len(own), (known, tuple(own)))[1]
 
     def simulated(self, p: Any, data: Mapping[str, Any], keys: jax.Array) -> Any:
         age = in_order(data)
         unit = self.errors(p, jnp.zeros(age.shape), jnp.ones(age.shape))
         shock = jax.vmap(lambda d, k: d.sample(k))(unit, keys)
         alpha, beta = self.coefficients(p)
-        start = p["omega"] / jnp.maximum(1.0 - alpha.sum() - beta.sum(), 0.01)
+        start = p["omega"] / jnp.maximum(1.0 - sum(alpha) - sum(beta), 0.01)
 
         def step(carry: Any, row: Any) -> Any:
             z, is_first = row
-            squares, variances = (jnp.where(is_first, start, x) for x in carry)
-            h = p["omega"] + alpha @ squares + beta @ variances
-            e = jnp.sqrt(h) * z
-            push = lambda old, new: jnp.concatenate([new[None], old[:-1]])
-            return (push(squares, e * e), push(variances, h)), e
+            squares, variances = jax.tree.map(lambda x: jnp.where(is_first, start, x), carry)
+            h = p["omega"] + sum(a * x for a, x in zip(alpha, squares)) + sum(b * x for b, x in zip(beta, variances))
+            push = lambda old, new: (new, *old)[: len(old)]
+            return (push(squares, h * z * z), push(variances, h)), jnp.sqrt(h) * z
 
-        zero = jnp.zeros(alpha.shape[0])
-        return p["mean"] + jax.lax.scan(step, (zero, zero), (shock, age == 0))[1]
+        zero = jnp.zeros(())
+        return p["mean"] + jax.lax.scan(step, ((zero,) * self.p, (zero,) * self.q), (shock, age == 0))[1]
