@@ -13,6 +13,7 @@ from .data.tables import Table
 from .declare.dependence.cox import PartialLikelihood
 from .declare.dependence.whole import Whole
 from .declare.model import Model
+from .declare.series.dependent import Dependent
 from .errors import ModelError
 from .infer.averages import Case
 from .infer.baseline import Baseline, baseline_of, survival_of, times_asked
@@ -198,6 +199,11 @@ class Predictive(Inference):
         return self._of_effects(contrasts(case, contrast, at, by, kind))
 
     def _case(self, asked_by: str, data: Any, what: Any, q: Any, value: Any) -> Case:
+        if isinstance(self._known_model(asked_by).log_density, Dependent):
+            raise ModelError(
+                f"{asked_by} is for rows by themselves; the rows of a series depend on those before them: predict two series "
+                "that differ in the column, and compare them."
+            )
         table = self._rows_of(asked_by, data)
         weights = np.ones(table.n_rows) if self.session is None or data is not None else self._weights_by_row
         return Case.of(self._known_model(asked_by), self._with_covariance, table, weights, what, q, value)

@@ -149,3 +149,17 @@ def test_labels_are_a_response_too():
     fit = jm.fit(jm.hidden_markov(jm.bernoulli("word"), states=2), {"word": word})
     assert [fit.coef[f"prob.{i}"] for i in range(2)] == pytest.approx([0.1, 0.8], abs=0.1)
     assert set(fit.simulate(3)) == {"yes", "no"}
+
+
+def test_states_have_one_order_from_whatever_start(quakes):
+    start = {"rate.0": 26.0, "rate.1": 15.0, "transition": [[0.87, 0.13], [0.07, 0.93]]}
+    fit = jm.fit(jm.hidden_markov(jm.poisson("y"), states=2), {"y": EARTHQUAKES}, start=start)
+    assert fit.converged
+    for name, value in quakes.coef.items():
+        assert fit.coef[name] == pytest.approx(value, rel=1e-5), name
+
+
+def test_a_saved_fit_knows_its_states(quakes, tmp_path):
+    quakes.save(tmp_path / "fit")
+    path = jm.load(tmp_path / "fit").predict({"y": EARTHQUAKES}, what="path")
+    np.testing.assert_array_equal(path, quakes.predict(what="path"))

@@ -103,3 +103,5 @@ def test_questions_that_a_series_does_not_answer():
         fit.bootstrap(20)
     with pytest.raises(jm.ModelError, match="given the rows before"):
         fit.deviance  # noqa: B018
+    with pytest.raises(jm.ModelError, match="depend on those before them"):
+        fit.marginal_effects()

@@ -220,6 +220,26 @@ class Hidden(Dependent):
         """The likeliest sequence of states (n,)."""
         return best_path(self.log_densities(p, data), *self.chain(p), in_order(data) == 0)
 
+    def in_order(self, params: Mapping[str, Parameter], theta: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The same distribution with the states in the order of their first parameters; None if they are, or not alike.
+
+        Arguments:
+            params: their declarations; states whose declarations differ are not alike.
+            theta: all parameters on the natural scale, a `Linear` by its coefficients.
+        """
+        own = [Component(params, i) for i in range(len(self.states))]
+        if any(o != own[0] or any(o[n].prior is not own[0][n].prior for n in o) for o in own):
+            return None
+        first = next(iter(own[0]))
+        order = sorted(range(len(own)), key=lambda i: tuple(np.ravel(theta[f"{first}.{i}"]).tolist()))
+        if order == list(range(len(own))):
+            return None
+        moved = {f"{name}.{i}": theta[f"{name}.{j}"] for i, j in enumerate(order) for name in own[0]}
+        moved["transition"] = np.asarray(theta["transition"])[np.ix_(order, order)]
+        if self.free:
+            moved["initial"] = np.asarray(theta["initial"])[order]
+        return {**theta, **moved}
+
     def simulated(self, p: Any, data: Mapping[str, Any], keys: jax.Array) -> Any:
         start, transition = self.chain(p)
         both = jax.vmap(lambda k: jax.random.split(k))(keys)
