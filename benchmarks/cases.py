@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .case import Case
+from .clusters import Clusters
 from .glms import GLMS
 from .many import Many, Resampled
 from .tables import TABLES
@@ -181,5 +182,5 @@ class Logistic(Case):
 
 DENSITIES: tuple[Case, ...] = (NegativeBinomial(), ZeroInflated(), Beta(), Weibull(), GEV(), StudentT())
 
-_ALL: tuple[Case, ...] = (*GLMS.values(), *DENSITIES, Many(), Resampled(), Logistic(), *TABLES.values())
+_ALL: tuple[Case, ...] = (*GLMS.values(), *DENSITIES, Many(), Resampled(), Clusters(), Logistic(), *TABLES.values())
 CASES: dict[str, Case] = {case.name: case for case in sorted(_ALL, key=lambda case: case.row)}

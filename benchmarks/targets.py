@@ -104,5 +104,5 @@ def _memory(ours: Row, peers: dict[str, Row]) -> Found:
 
 RULES: dict[str, Callable[[Row, dict[str, Row]], Found]] = {
     "A": _large, "B": _fastest(2), "C": _fastest(1), "D": _densities, "E": _many, "F": _first, "J": _memory,
-    "L": _fastest(1), "M": _bootstrap,
+    "L": _fastest(1), "M": _bootstrap, "N": _fastest(2),
 }  # fmt: skip

@@ -150,7 +150,7 @@ def by_scipy(case, theta, data):
     return stats.genextreme.logpdf(y, -extras[1], eta, extras[0]).sum()
 
 
-SIMPLE = [name for name, case in CASES.items() if case.row not in "ELM"]
+SIMPLE = [name for name, case in CASES.items() if case.row not in "ELMN"]
 
 
 @pytest.mark.parametrize("name", SIMPLE)
@@ -170,6 +170,22 @@ def test_the_neutral_objective_of_bootstrap_samples_is_that_of_their_rows():
     eta = theta[7, 0] + data["X"][rows] @ theta[7, 1:]
     expected = -stats.bernoulli.logpmf(data["y"][rows], 1 / (1 + np.exp(-eta))).sum()
     assert case.parts(theta.ravel(), data)[7] == pytest.approx(expected, rel=1e-11)
+
+
+def test_clusters_of_two_tools_are_equal():
+    case = CASES["clusters"]
+    data = case.simulate(3_000, 2)
+    start = case.start(data)
+    weight, mean, covariance = data["weight"], data["mean"], data["covariance"]
+    density = sum(w * stats.multivariate_normal(m, s).pdf(data["X"]) for w, m, s in zip(weight, mean, covariance))
+    assert case.nll(start, data) == pytest.approx(-np.log(density).sum(), rel=1e-12)
+    ours = adapt("jaxmle", case, data, 1, "").fit()
+    assert ours.own_nll == pytest.approx(case.nll(ours.theta, data), rel=1e-11)
+    assert ours.own_nll < case.nll(start, data)
+    assert ours.proved
+    if missing("sklearn-em") is None:
+        peer = adapt("sklearn-em", case, data, 1, "").fit()
+        assert case.nll(peer.theta, data) == pytest.approx(ours.own_nll, abs=1e-6 * 3_000)
 
 
 def test_many_fits_are_judged_one_by_one():

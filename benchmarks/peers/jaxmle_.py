@@ -11,6 +11,7 @@ import numpy as np
 import jaxmle as jm
 from jaxmle.numerics import gammaln, log_factorial, log_gamma_ratio, log_sigmoid
 
+from ..clusters import COMPONENTS, Clusters
 from ..glms import GLM
 from ..many import Many, Resampled
 from ..tables import Motor, Table
@@ -98,6 +99,8 @@ class Adapter:
     def __new__(cls, case, data, threads, folder):
         if isinstance(case, Resampled):
             return BootstrapAdapter(data)
+        if isinstance(case, Clusters):
+            return ClustersAdapter(data)
         return ManyAdapter(data) if isinstance(case, Many) else super().__new__(cls)
 
     @property
@@ -140,3 +143,19 @@ class BootstrapAdapter:
         boot = jm.fit(self.model, self.columns, progress=False).bootstrap(self.samples, key=0)
         std_errors = np.sqrt(np.diagonal(boot.covariance, axis1=1, axis2=2)).ravel()
         return Answer(boot.coef.ravel(), None, std_errors, boot.n_failed == 0)
+
+
+class ClustersAdapter:
+    description = "jm.fit of jm.gaussian_mixture, EM and Newton, observed-information standard errors"
+
+    def __init__(self, data):
+        columns = [f"x{i}" for i in range(data["X"].shape[1])]
+        self.columns = dict(zip(columns, np.ascontiguousarray(data["X"].T)))
+        self.start = {name: data[name] for name in ("weight", "mean", "covariance")}
+        self.model = jm.gaussian_mixture(columns, COMPONENTS)
+
+    def fit(self) -> Answer:
+        fit = jm.fit(self.model, self.columns, start=self.start, progress=False)
+        theta = np.concatenate([np.ravel(fit.params[name]) for name in self.start])
+        std_errors = np.array(list(fit.std_errors.values()))
+        return Answer(theta, -fit.log_likelihood, std_errors, fit.converged, dict(fit.seconds) | {"solver": fit.solver})

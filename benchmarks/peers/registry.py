@@ -11,7 +11,8 @@ import numpy as np
 from .rscript import PACKAGES, version
 
 PEERS = (
-    "jaxmle", "sklearn-lbfgs", "sklearn-newton", "statsmodels", "statsmodels-glm", "glum", "glum-errors", "scipy", "r", "tmb",
+    "jaxmle", "sklearn-lbfgs", "sklearn-newton", "sklearn-em", "statsmodels", "statsmodels-glm", "glum", "glum-errors",
+    "scipy", "r", "tmb",
 )  # fmt: skip
 
 

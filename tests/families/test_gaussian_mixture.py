@@ -200,6 +200,19 @@ def test_old_faithful_is_three_equal_ellipsoids_to_mclust():
     np.testing.assert_allclose(list(again.coef.values()), list(two.coef.values()), rtol=1e-7)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_posterior_probabilities_are_those_of_scikit_learn():
+    data = faithful()
+    found = jm.choose_components(lambda k: jm.gaussian_mixture(list(data), k, "VVV"), data, components=[2])
+    fit = found.fit
+    y = np.column_stack(list(data.values()))
+    natural = Natural(*(fit.params[name] for name in Natural._fields))
+    peer = as_sklearn(natural, "VVV").fit(y)  # one step from the optimum stays there
+    np.testing.assert_allclose(fit.predict(what="posterior"), peer.predict_proba(y), rtol=1e-6, atol=1e-14)
+    assert (fit.predict(what="component") == peer.predict(y)).all()
+    assert set(found.fits) == {2}
+
+
 # --- degenerate components, held parameters, weights ------------------------------------------------------------------------
 
 
