@@ -17,6 +17,7 @@ from .data.grouping import Grouping, grouped, stacked
 from .declare.conditional import Conditional
 from .declare.model import Model
 from .declare.penalties import ElasticNet
+from .declare.tree import opened
 from .errors import DataError, FitWarning, ModelError
 from .fit import about, configured, fit, penalty_words
 from .fits import FitMany
@@ -192,6 +193,7 @@ def _conclude(
         params = {}
         if np.isfinite(u[g]).all():
             params, _ = jax.device_get(runtime.call(naturalise, layout, u[g], batch.held["constants"])[0])
+            params = opened(params)
         table, weights = grouping.of(g)
         return fit(
             model,

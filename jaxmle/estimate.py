@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from . import runtime
 from .declare.model import Model
+from .declare.tree import opened
 from .errors import ModelError
 from .objective.traced import trace
 from .solve.in_jax import minimum
@@ -68,5 +69,5 @@ def estimate(
     with runtime.x64():
         free = minimum(function, TOL, max_steps, dtype, jnp.asarray(begin), arrays)
     layout, constants = function.program.layout, jax.tree.map(jnp.asarray, arrays["constants"])
-    theta = layout.natural(function.whole(free, arrays), constants)
+    theta = opened(layout.natural(function.whole(free, arrays), constants))
     return {name: theta[name] for name in model.params if name in theta}

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import math
 import reprlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.tree_util import keystr, tree_flatten_with_path, tree_leaves, tree_structure, tree_unflatten
+from jax.tree_util import (
+    GetAttrKey,
+    keystr,
+    register_dataclass,
+    tree_flatten,
+    tree_flatten_with_path,
+    tree_structure,
+    tree_unflatten,
+)
 from jax.typing import ArrayLike
 
 from ..errors import ModelError
@@ -18,33 +28,101 @@ from .domains import Bounds, Domain, bracket, free_values, numbers
 from .links import LINKS, Link
 
 
+class Itself:
+    """A value that is equal to itself alone where it cannot be hashed: what decides how a program is compiled."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        try:
+            self._hash, self._comparable = hash(value), True
+        except TypeError:
+            self._hash, self._comparable = id(value), False
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Itself):
+            return False
+        return self.value is other.value or (self._comparable and other._comparable and bool(self.value == other.value))
+
+
+@partial(register_dataclass, data_fields=["arrays"], meta_fields=["treedef", "rest"])
+@dataclass(frozen=True)
+class Module:
+    """A tree with leaves that are no numbers, such as a network's activation functions: its arrays, and the rest apart.
+
+    So it goes through compiled programs, which take arrays alone; `whole` is what the user declared, with these arrays.
+    """
+
+    arrays: tuple[Any, ...]
+    treedef: Any
+    rest: tuple[tuple[int, Itself], ...]
+
+    @property
+    def whole(self) -> Any:
+        return _merged(self.treedef, list(self.arrays), self.rest)
+
+
+def opened(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters by name with each module as the user declared it."""
+    return {name: x.whole if isinstance(x, Module) else x for name, x in params.items()}
+
+
+def _merged(treedef: Any, arrays: list[Any], rest: tuple[tuple[int, Itself], ...]) -> Any:
+    leaves = list(arrays)
+    for position, kept in rest:  # in order
+        leaves.insert(position, kept.value)
+    return tree_unflatten(treedef, leaves)
+
+
 @dataclass(frozen=True)
 class Tree(Domain):
     """A pytree of arrays of real numbers, left as they are; `pytree` gives the structure, the shapes and the start.
 
-    With `shape`, every leaf has that many leading axes more. Raises `ModelError` for a leaf that does not hold floats.
+    It may be a module of a neural-network library (equinox, flax): functions among its leaves, and whatever else its
+    objects hold beside arrays, are no parameters and kept as they are; the log-density gets the module back with its
+    arrays replaced. With `shape`, every array has that many leading axes more.
+
+    Raises:
+        ModelError: for an array that does not hold finite floats, and for other leaves of dicts and lists.
     """
 
     pytree: Any = field(compare=False)
     structure: Any = field(init=False, repr=False)
-    """The tree definition and the path and shape of each leaf: what makes two trees alike."""
+    """The tree definition, the path and shape of each array, and what is kept: what makes two trees alike."""
 
     elementwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         flat, treedef = tree_flatten_with_path(self.pytree)
+        rest = tuple((i, Itself(leaf)) for i, (path, leaf) in enumerate(flat) if _is_kept(path, leaf))
+        kept = {i for i, _ in rest}
+        flat = [item for i, item in enumerate(flat) if i not in kept]
         if not flat:
             raise ModelError(f"Tree needs a pytree with at least one array of floats, got {reprlib.repr(self.pytree)}.")
-        leaves = [_floats(leaf, keystr(path)) for path, leaf in flat]
-        self._set("structure", (treedef, tuple((keystr(path), leaf.shape) for (path, _), leaf in zip(flat, leaves))))
-        self._set("pytree", self._freeze(tree_unflatten(treedef, leaves)))
+        arrays = [_floats(leaf, keystr(path)) for path, leaf in flat]
+        shapes = tuple((keystr(path), leaf.shape) for (path, _), leaf in zip(flat, arrays))
+        self._set("structure", (treedef, shapes, rest))
+        self._set("pytree", self._freeze(self._joined(arrays)))
         super().__post_init__()
 
-    @staticmethod
-    def _freeze(value: Any) -> Any:
-        for leaf in tree_leaves(value):
+    def _joined(self, arrays: Sequence[Any]) -> Any:
+        """The arrays in their places; what is kept stands beside them."""
+        treedef, _, rest = self.structure
+        return Module(tuple(arrays), treedef, rest) if rest else tree_unflatten(treedef, arrays)
+
+    def _freeze(self, value: Any) -> Any:  # type: ignore[override]
+        for leaf in self._arrays(value):
             leaf.flags.writeable = False
         return value
+
+    def _arrays(self, theta: Any) -> list[Any]:
+        """The arrays of a value of this structure, whether what is kept is among its leaves or not."""
+        if isinstance(theta, Module):
+            return list(theta.arrays)
+        kept = {i for i, _ in self.structure[2]}
+        return [leaf for i, leaf in enumerate(tree_flatten(theta)[0]) if i not in kept]
 
     def _shapes(self) -> list[tuple[int, ...]]:
         return [(*self.batch, *shape) for _, shape in self.structure[1]]
@@ -57,10 +135,10 @@ class Tree(Domain):
         # not jax.flatten_util.ravel_pytree: it ties the leaves to the precision of the moment of declaration
         shapes = self._shapes()
         parts = jnp.split(free_values(u), np.cumsum([math.prod(shape) for shape in shapes])[:-1])
-        return tree_unflatten(self.structure[0], [part.reshape(shape) for part, shape in zip(parts, shapes)])
+        return self._joined([part.reshape(shape) for part, shape in zip(parts, shapes)])
 
     def unconstrain(self, theta: Any) -> Array:
-        return jnp.concatenate([free_values(leaf).reshape(-1) for leaf in tree_leaves(theta)])
+        return jnp.concatenate([free_values(leaf).reshape(-1) for leaf in self._arrays(theta)])
 
     def default(self) -> Any:
         return self.check(self.pytree, "Tree")
@@ -70,7 +148,9 @@ class Tree(Domain):
 
         Raises `ModelError` with the name, the leaf, the element and what was expected.
         """
-        treedef, leaves = self.structure
+        treedef, leaves, _ = self.structure
+        if isinstance(theta, Module):
+            theta = theta.whole
         if tree_structure(theta) != treedef:
             known, given = [path for path, _ in leaves], [keystr(path) for path, _ in tree_flatten_with_path(theta)[0]]
             missing, extra = [p for p in known if p not in given], [p for p in given if p not in known]
@@ -78,9 +158,9 @@ class Tree(Domain):
             detail = f" ({' and '.join(parts)})" if parts else ""
             raise ModelError(f"{name}: got the structure {tree_structure(theta)}{detail}; expected {treedef}.")
         checked = [
-            self._check_leaf(leaf, f"{name}{path}", shape) for leaf, (path, shape) in zip(tree_leaves(theta), leaves)
+            self._check_leaf(leaf, f"{name}{path}", shape) for leaf, (path, shape) in zip(self._arrays(theta), leaves)
         ]
-        return tree_unflatten(treedef, checked)
+        return self._joined(checked)
 
     def _check_leaf(self, leaf: Any, name: str, core: tuple[int, ...]) -> np.ndarray:
         full = (*self.batch, *core)
@@ -108,6 +188,13 @@ class Tree(Domain):
 
     def describe(self) -> str:
         return f"a pytree of finite numbers with the structure {self.structure[0]}"
+
+
+def _is_kept(path: tuple[Any, ...], leaf: Any) -> bool:
+    """Whether a leaf is no parameter: a function, or what an object holds beside its arrays."""
+    if hasattr(leaf, "dtype"):
+        return False
+    return callable(leaf) or any(isinstance(key, GetAttrKey) for key in path)
 
 
 def _floats(leaf: Any, path: str) -> np.ndarray:

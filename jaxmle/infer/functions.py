@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import runtime
+from ..declare.tree import opened
 from ..objective.layout import Layout, naturalise
 from ..objective.objective import Objective
 
@@ -33,6 +34,10 @@ def derivatives_in_z(
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _derivatives(layout: Layout, f: Callable, u: jax.Array, constants: Any, multipliers: Any) -> tuple:
-    of = lambda u: jnp.ravel(jnp.asarray(f(*naturalise(layout, u, constants)), jnp.float64))
+
+    def of(u: jax.Array) -> jax.Array:
+        params, reported = naturalise(layout, u, constants)
+        return jnp.ravel(jnp.asarray(f(opened(params), reported), jnp.float64))
+
     bend = None if multipliers is None else jax.hessian(lambda u: multipliers @ of(u))(u)
     return of(u), jax.jacfwd(of)(u), bend

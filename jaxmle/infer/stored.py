@@ -151,7 +151,8 @@ def _encode(x: Any, arrays: dict[str, np.ndarray]) -> Any:
         return {"tuple" if isinstance(x, tuple) else "list": [_encode(v, arrays) for v in x]}
     # any other pytree, such as a module of a neural network: its arrays by their paths
     leaves = jax.tree_util.tree_leaves_with_path(x)
-    return _encode({jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}, arrays)
+    of_numbers = {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves if not callable(leaf)}
+    return _encode({path: leaf for path, leaf in of_numbers.items() if leaf.dtype.kind in "fiub"}, arrays)
 
 
 def _decode(x: Any, arrays: dict[str, np.ndarray]) -> Any:

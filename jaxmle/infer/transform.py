@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import runtime
+from ..declare.tree import opened
 from ..errors import ModelError
 from ..objective.layout import Layout, naturalise
 from ..objective.source import explained
@@ -81,7 +82,7 @@ class Flat:
         self._structure: Any = None
 
     def __call__(self, u: jax.Array, constants: Any) -> jax.Array:
-        leaves, self._structure = jax.tree.flatten(self._f(naturalise(self._layout, u, constants)[0]))
+        leaves, self._structure = jax.tree.flatten(self._f(opened(naturalise(self._layout, u, constants)[0])))
         self._shapes = [jnp.shape(x) for x in leaves]
         if not leaves:
             raise ModelError(f"{self.what} returns no number.")

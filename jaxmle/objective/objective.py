@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import runtime
 from ..data.chunks import CHUNK_ROWS
+from ..declare.tree import opened
 from ..errors import ModelError
 from . import em, passes
 from .batches import Batches, batches_of, too_much_padding
@@ -125,7 +126,7 @@ class Objective:
     def natural(self, z: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """Every parameter on its natural scale, and the flat vector of reported entries."""
         params, reported = jax.device_get(self.run(naturalise, self.layout, self.to_u(z), self.constants))
-        return {name: params[name] for name in self.layout.names()}, reported  # jit sorts the names
+        return opened({name: params[name] for name in self.layout.names()}), reported  # jit sorts the names
 
     def with_fixed(self, position: np.ndarray, u: np.ndarray) -> Objective:
         """The same objective with the entries `position` of `u` held at their values in `u`; nothing is recompiled."""

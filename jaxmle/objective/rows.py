@@ -13,6 +13,7 @@ from jax.tree_util import DictKey, register_pytree_with_keys
 
 from ..declare.distributions.base import OnScale
 from ..declare.domains import Elementwise
+from ..declare.tree import Module
 from ..errors import DataError, ModelError, did_you_mean
 from .designs import times
 from .layout import Block, Layout
@@ -64,13 +65,20 @@ class Params(dict):
         super().__init__(values)
         self.scales = scales or {}
 
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        return value.whole if isinstance(value, Module) else value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default  # noqa: SIM401 - a dict's own would give what is inside
+
     def __missing__(self, name: str) -> Any:
         raise ModelError(f"The model has no parameter {name!r}.{did_you_mean(name, self)}")
 
 
 def _flatten(mapping: Mapping[str, Any]) -> tuple[list[tuple[Any, Any]], tuple[str, ...]]:
-    names = tuple(sorted(mapping))
-    return [(DictKey(name), mapping[name]) for name in names], names
+    items = sorted(mapping.items(), key=lambda item: item[0])
+    return [(DictKey(name), value) for name, value in items], tuple(name for name, _ in items)
 
 
 def through_jax(kind: type, becomes: type | None = None) -> None:
