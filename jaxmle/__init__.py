@@ -73,6 +73,7 @@ from .fits import FitMany
 from .infer.bound import CramerRao, cramer_rao
 from .infer.comparison import compare
 from .infer.information_matrix import information_matrix_test
+from .infer.laplace import Laplace, laplace_covariance
 from .infer.tests import likelihood_ratio_test, score_test, wald_test
 from .infer.vuong import vuong_test
 from .path import Path, fit_path
@@ -108,6 +109,7 @@ __all__ = [
     "Invertible",
     "Known",
     "LBFGS",
+    "Laplace",
     "Lasso",
     "Linear",
     "Minibatch",
@@ -171,6 +173,7 @@ __all__ = [
     "information_matrix_test",
     "inverse_gaussian",
     "laplace",
+    "laplace_covariance",
     "likelihood_ratio_test",
     "load",
     "logistic",

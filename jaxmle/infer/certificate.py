@@ -58,7 +58,8 @@ REMEDIES = {
     "unfinished": "Go on from here with a solver that does: solver='newton' or 'lbfgs', start=fit.params.",
     "not_converged": "Try other start values or several, solver=MultiStart(), and look at the rows of the worst "
     "log-density.",
-    "not_proved": "Accept the estimates without standard errors, or take fewer parameters.",
+    "not_proved": "Judge the estimates by rows held out, and part of their errors by jm.laplace_covariance, or take fewer "
+    "parameters.",
 }
 
 

@@ -143,7 +143,8 @@ def refuse_unformed(estimates: Estimates) -> None:
     if estimates.certificate.status == "not_proved" and k > NEWTON_SIZE:
         raise ModelError(
             f"A covariance of {k:,} parameters is a matrix of {k:,}² numbers ({8e-9 * k**2:.2g} GB) and needs a Hessian "
-            "as large, which is not formed."
+            "as large, which is not formed. jm.laplace_covariance(fit, kind=...) approximates part of it: chosen parameters, "
+            "the diagonal, or the largest axes."
         )
 
 
