@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -175,7 +176,8 @@ def laplace_covariance(
         raise ModelError("laplace_covariance needs the fit's data, which a loaded fit does not have; fit again.")
     if kind not in KINDS:
         raise ModelError(f"There is no approximation of kind {kind!r}.{did_you_mean(kind, KINDS)}")
-    if isinstance(prior_precision, bool) or not (np.isscalar(prior_precision) and 0 <= prior_precision < np.inf):  # type: ignore
+    number = isinstance(prior_precision, numbers.Real) and not isinstance(prior_precision, bool)
+    if not (number and 0 <= prior_precision < np.inf):
         raise ModelError(f"prior_precision must be a number from 0 up; got {prior_precision!r}.")
     if rank is not None and kind != "low_rank":
         raise ModelError(f"rank= goes with kind='low_rank', not with kind={kind!r}.")
@@ -260,7 +262,7 @@ def _largest(objective: Objective, z: np.ndarray, at: np.ndarray, rank: int, key
     m = len(at)
     operator = LinearOperator((m, m), matvec=lambda v: _product(objective, z, at, v.reshape(-1)), dtype=float)  # type: ignore
     start = np.random.default_rng(key).standard_normal(m)
-    return eigsh(operator, k=rank, which="LA", v0=start, tol=TOLERANCE)
+    return eigsh(operator, k=rank, which="LA", v0=start, tol=TOLERANCE)  # type: ignore
 
 
 def _squares(objective: Objective, z: np.ndarray) -> np.ndarray:

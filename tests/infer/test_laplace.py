@@ -1,6 +1,5 @@
 """Laplace's approximation of part of the covariance, against the full Hessian of models that are small enough for one."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -171,6 +170,6 @@ def test_an_information_that_is_not_positive_is_refused():
         {"y": np.linspace(-1, 1, 5)},
         solver=jm.Minibatch(optax.sgd(1e-9), epochs=1),
     )
-    with pytest.raises(jm.ModelError, match="there is no covariance. Give prior_precision="):
+    with pytest.raises(jm.ModelError, match=r"there is no covariance\. Give prior_precision="):
         jm.laplace_covariance(stopped)
     assert jm.laplace_covariance(stopped, prior_precision=1.0).variances > 0
