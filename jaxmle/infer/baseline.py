@@ -152,8 +152,8 @@ def survival_of(
     stratum = _known_strata(cox_of(model, f"predict(what={what!r})"), baseline, table)
     eta, x, objective, z = predictor_of(model, estimates.params, table)
     risk = np.exp(eta)
-    known = np.zeros((3, len(eta), at.size))
-    gradient = np.zeros((len(eta), at.size, x.shape[1]))
+    known = np.zeros((2, len(eta), at.size))
+    gradient = np.zeros((len(eta), at.size, x.shape[1] if se else 0))
     for code in np.unique(stratum):
         rows, mine = np.flatnonzero(stratum == code), np.flatnonzero(baseline.stratum == code)
         step = np.searchsorted(baseline.time[mine], at.ravel(), side="right")
@@ -161,8 +161,9 @@ def survival_of(
         cumulative, variance, bend = (np.concatenate([0 * v[:1], v[mine]])[step] for v in held)
         known[0][rows] = risk[rows, None] * np.where(at.ravel() > baseline.ends[code], np.nan, cumulative)
         known[1][rows] = risk[rows, None] ** 2 * variance
-        through = x[rows][:, None, :] * cumulative[None, :, None] + bend[None]
-        gradient[rows] = risk[rows, None, None] * through
+        if se:
+            through = x[rows][:, None, :] * cumulative[None, :, None] + bend[None]
+            gradient[rows] = risk[rows, None, None] * through
     survives = what == "survival"
     shape = (len(eta), *at.shape)
     value = np.exp(-known[0]) if survives else known[0]

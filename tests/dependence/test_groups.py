@@ -2,13 +2,16 @@
 
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 import jaxmle as jm
+from jaxmle import runtime
 from jaxmle.data.tables import Table
+from jaxmle.declare.choices.conditional import Chosen
 from jaxmle.objective.build import build
 from jaxmle.objective.rebuild import log_density_of
 
@@ -69,6 +72,16 @@ def test_every_set_of_so_many_rows_is_compared():
         chosen = mine[data["case"][mine] == 1]
         every = [utility[list(some)].sum() for some in itertools.combinations(mine, len(chosen))]
         close(term, utility[chosen].sum() - np.logaddexp.reduce(every), rtol=1e-12, atol=1e-14)
+
+
+def test_the_hessian_of_equal_utilities():
+    """Two of three equal rows: a hypergeometric choice, of variance 2/9. A rule of `logaddexp`'s own is lost in a loop."""
+    density = Chosen("case", "g", most=2)
+    with runtime.x64():
+        mask, number = jnp.array([True, True, True, False]), jnp.array(2)
+        found = jax.hessian(lambda u: density.log_sets(u, mask, number))(jnp.zeros(4))
+    close(found[:3, :3], (np.eye(3) - 1 / 3) / 3, atol=1e-15)
+    close(found[3], 0.0, atol=0)
 
 
 def test_matched_sets_as_in_r():

@@ -112,6 +112,7 @@ def negative_binomial(y: Array, log_mean: Array, mean: Array, alpha: Array) -> A
     With r = 1 / alpha it is log of gamma(y + r) / (gamma(r) y!) (r / (r + mean))**r (mean / (r + mean))**y, of which
     nothing large is left to cancel: each term goes to that of the Poisson as alpha goes to 0.
     """
+    y = jnp.asarray(y, jnp.result_type(mean, 1.0))  # of whole numbers there are no tangents, but tangents of them
     log_k = jnp.log(jnp.where(y > 0, y, 1.0))
     constant = -HALF_LOG_2PI - 0.5 * log_k - _stirling(jnp.where(y > 0, 1.0 / jnp.where(y > 0, y, 1.0), 1.0))
     return _negative_binomial(y, log_k, constant, log_mean, mean, jnp.maximum(alpha, 1e-280))
