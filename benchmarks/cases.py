@@ -8,6 +8,7 @@ from .case import Case
 from .clusters import Clusters
 from .glms import GLMS
 from .many import Many, Resampled
+from .series import SERIES
 from .tables import TABLES
 
 DENSITY_PEERS = ("jaxmle", "statsmodels", "scipy", "r", "tmb")
@@ -182,5 +183,14 @@ class Logistic(Case):
 
 DENSITIES: tuple[Case, ...] = (NegativeBinomial(), ZeroInflated(), Beta(), Weibull(), GEV(), StudentT())
 
-_ALL: tuple[Case, ...] = (*GLMS.values(), *DENSITIES, Many(), Resampled(), Clusters(), Logistic(), *TABLES.values())
+_ALL: tuple[Case, ...] = (
+    *GLMS.values(),
+    *DENSITIES,
+    Many(),
+    Resampled(),
+    Clusters(),
+    Logistic(),
+    *TABLES.values(),
+    *SERIES,
+)
 CASES: dict[str, Case] = {case.name: case for case in sorted(_ALL, key=lambda case: case.row)}

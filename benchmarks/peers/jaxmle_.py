@@ -14,6 +14,7 @@ from jaxmle.numerics import gammaln, log_factorial, log_gamma_ratio, log_sigmoid
 from ..clusters import COMPONENTS, Clusters
 from ..glms import GLM
 from ..many import Many, Resampled
+from ..series import Series
 from ..tables import Motor, Table
 from .answer import Answer
 
@@ -101,6 +102,8 @@ class Adapter:
             return BootstrapAdapter(data)
         if isinstance(case, Clusters):
             return ClustersAdapter(data)
+        if isinstance(case, Series):
+            return SeriesAdapter(case, data)
         return ManyAdapter(data) if isinstance(case, Many) else super().__new__(cls)
 
     @property
@@ -159,3 +162,19 @@ class ClustersAdapter:
         theta = np.concatenate([np.ravel(fit.params[name]) for name in self.start])
         std_errors = np.array(list(fit.std_errors.values()))
         return Answer(theta, -fit.log_likelihood, std_errors, fit.converged, dict(fit.seconds) | {"solver": fit.solver})
+
+
+class SeriesAdapter:
+    description = "jm.fit, jm.garch or jm.hidden_markov, default solver and start, observed-information standard errors"
+
+    def __init__(self, case, data):
+        self.data, self.garch = data, case.name == "garch"
+        hidden = jm.hidden_markov(jm.poisson("y"), states=2, initial="free")
+        self.model = jm.garch("y") if self.garch else hidden
+        self.fixed = {} if self.garch else {"initial": np.array([0.5, 0.5])}
+
+    def fit(self) -> Answer:
+        fit = jm.fit(self.model, self.data, fixed=self.fixed, progress=False)
+        names = list(fit.coef) if self.garch else ["rate.0", "rate.1", "transition[0,0]", "transition[1,1]"]
+        theta, errors = (np.array([values[name] for name in names]) for values in (fit.coef, fit.std_errors))
+        return Answer(theta, -fit.log_likelihood, errors, fit.converged, dict(fit.seconds) | {"solver": fit.solver})

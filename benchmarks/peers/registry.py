@@ -12,7 +12,7 @@ from .rscript import PACKAGES, version
 
 PEERS = (
     "jaxmle", "sklearn-lbfgs", "sklearn-newton", "sklearn-em", "statsmodels", "statsmodels-glm", "glum", "glum-errors",
-    "scipy", "r", "tmb",
+    "scipy", "r", "tmb", "arch", "hmmlearn",
 )  # fmt: skip
 
 
