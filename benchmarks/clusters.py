@@ -13,7 +13,7 @@ COMPONENTS = 10
 
 
 class Clusters(Case):
-    """`X` (n, d) from ten clusters that touch; `weight`, `mean` and `covariance` are where the search begins."""
+    """`X` (n, d) from ten clusters that overlap; `weight`, `mean` and `covariance` are where the search begins."""
 
     name, row = "clusters", "N"
     peers = ("jaxmle", "sklearn-em")
@@ -22,7 +22,7 @@ class Clusters(Case):
 
     def simulate(self, n: int, p: int, seed: int = 0) -> Data:
         rng = np.random.default_rng([seed, n, p])
-        centres = 3 * rng.normal(size=(COMPONENTS, p))
+        centres = 8 / p * rng.normal(size=(COMPONENTS, p))  # as far apart in few dimensions
         roots = np.eye(p) + 0.3 * rng.normal(size=(COMPONENTS, p, p))
         of = rng.choice(COMPONENTS, size=n, p=rng.dirichlet(np.full(COMPONENTS, 20.0)))
         X = centres[of] + np.einsum("nij,nj->ni", roots[of], rng.normal(size=(n, p)))

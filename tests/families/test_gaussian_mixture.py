@@ -14,6 +14,7 @@ from jaxmle import runtime
 from jaxmle.data.tables import Table
 from jaxmle.declare.shapes.catalogue import SHAPES
 from jaxmle.declare.shapes.covariances import Covariances
+from jaxmle.objective import monomials
 from jaxmle.objective.build import build
 from jaxmle.objective.cluster_starts import best_start
 from jaxmle.objective.clusters import Natural
@@ -110,6 +111,23 @@ def test_products_of_monomials_give_the_derivatives_of_the_log_density(shape):
     np.testing.assert_allclose(ours.gradient, generic.gradient, rtol=1e-9, atol=1e-9 * np.abs(generic.gradient).max())
     np.testing.assert_allclose(ours.matrix, generic.matrix, rtol=1e-9, atol=1e-10 * np.abs(generic.matrix).max())
     assert objective.value(z) == pytest.approx(-objective.terms(z) @ objective.weights(), rel=1e-13)
+
+
+def test_a_hessian_in_slices_is_that_in_one(monkeypatch):
+    rng = np.random.default_rng(5)
+    data = dict(zip("ab", rng.standard_normal((2, 70))))
+    objective = objective_of(data, 2, "EVV")
+    z = some_point(objective)
+    whole = objective.evaluate(z)
+    monkeypatch.setattr(monomials, "PRODUCTS_AT_ONCE", 4)  # fifteen products in four slices
+    sliced = objective_of({name: np.append(column, 0.0) for name, column in data.items()}, 2, "EVV", weights_of(71))
+    there = sliced.evaluate(z)
+    np.testing.assert_allclose(there.matrix, whole.matrix, rtol=1e-9, atol=1e-9 * np.abs(whole.matrix).max())
+
+
+def weights_of(n):
+    """All ones but for the last, which is no observation."""
+    return np.append(np.ones(n - 1), 0.0)
 
 
 KINDS = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
