@@ -17,6 +17,7 @@ DEMOS: Mapping[str, str] = MappingProxyType(
         "efficiency": "no unbiased estimate is more precise: the Cramér–Rao bound, reached by one and missed by another",
         "hard": "likelihoods with several maxima, ridges, plateaus, corners, edges: solved, or reported for what they are",
         "hidden": "a century of earthquakes: quiet and busy years, told apart by a hidden Markov chain",
+        "mixture": "two kinds of days in one count: the published fit, and how EM, SQUAREM and Newton's method come to it",
         "invariance": "estimates and profile intervals do not depend on how a model is written down; Wald intervals do",
         "clusters": "how many kinds of iris there are, and of what shape, by BIC; against mclust and the species",
         "images": "a network draws digits pixel by pixel: every image has a probability, and takes fewer bits for it",

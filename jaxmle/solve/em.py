@@ -237,7 +237,8 @@ def told(starts: int, wrong: int, failed: int, short: int) -> str:
     """What is said of several starts."""
     dropped = f", {wrong} dropped where a component closed in on few responses" if wrong else ""
     dropped += f", {failed} dropped because the log-likelihood is not finite there" if failed else ""
-    return f"{starts} starts{dropped}; the best of them after {short} steps was taken further"
+    further = f"; the best of them after {short} steps was taken further" if wrong + failed < starts else ""
+    return f"{starts} starts{dropped}{further}"
 
 
 def joined(first: Solution | None, then: Solution, name: str, keep_notes: bool = True) -> Solution:

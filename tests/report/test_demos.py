@@ -22,6 +22,7 @@ KNOWN = {
     "hidden": {"2 states": 342.3183, "3 states": 329.4603, "in state 0": 15.472, "in state 1": 26.125},  # published
     "images": {"pixels independent": 2.1707, "the network": 2.03, "add up to": 1.0},
     "names": {"perplexity of trigrams": 8.0148, "the same over": 0.93},  # of 27 signs
+    "mixture": {"log-likelihood of two": -1989.946, "rate.0": 1.256, "rate.1": 2.663, "weight.0": 0.3599},
     "invariance": {"mean": 108.0833, "chance to last": np.exp(-100 / 108.0833)},  # Proschan's twelve hours
     "survival": {"by Efron": -85.00842, "each pair": np.log(3 / 18), "10 weeks, treated": 0.80262},  # R's survival
 }

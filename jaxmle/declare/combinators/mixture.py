@@ -28,9 +28,9 @@ FEW_ROWS = 6
 def mixture(model: Model | Sequence[Model], components: int | None = None, weights: Any = None) -> Model:
     """A response from one of several models, which one is not known.
 
-    The parameters of component i have the suffix `.i`; `weight.i` is its share. Component 0 starts from the smallest
-    responses, and so on upwards. The likelihood has several maxima, and where a component may close in on one response
-    it has no largest: look at the shares and scales of what was found, and try `jm.MultiStart`.
+    The parameters of component i have the suffix `.i`; `weight.i` is its share. Components that are alike are in the order
+    of their first parameters. The likelihood has several maxima, and where a component may close in on one response it has
+    no largest: `fit` takes the best of ten starts of EM, and drops those that close in (`jm.EM(starts=50)` takes more).
 
     Arguments:
         model: the model of every component, which is then repeated, or a list with one model for each.
