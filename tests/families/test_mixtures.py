@@ -116,3 +116,8 @@ def test_splits():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert (random_split(np.ones((4, 1)), np.ones(4), 2, rng) == 0).all()
+
+
+def test_fewer_responses_than_components():
+    with pytest.raises(jm.DataError, match="3 responses cannot be of 4 components"):
+        jm.fit(jm.mixture(jm.normal("y"), components=4), {"y": [1.0, 2.0, 3.0]})

@@ -86,6 +86,11 @@ def test_the_other_models_look_at_the_order_too(model):
         jm.fit(model, {"y": HURON, "year": moved(YEARS, 40, 0.5)})
 
 
+def test_more_coefficients_than_rows():
+    with pytest.raises(jm.DataError, match="12 rows, too few for 12 coefficients"):
+        jm.fit(jm.ar("y", order=12), {"y": HURON[:12]})
+
+
 def test_counts_are_counts_in_every_state():
     with pytest.raises(jm.DataError, match="outside the support"):
         jm.fit(jm.hidden_markov(jm.poisson("y")), {"y": moved(EARTHQUAKES, 3, 0.5)})

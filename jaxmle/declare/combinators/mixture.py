@@ -244,12 +244,14 @@ class Mixing(Conditional):
         for i, bound in enumerate(everything):
             bound_params |= {f"{name}.{i}": p for name, p in bound.params.items()}
             encoded |= bound.encoded
+        n, k = np.count_nonzero(weights), len(self.components)
+        too_few = f"{n} responses cannot be of {k} components" if n < k else None
         return Bound(
             replace(self, components=tuple(b.conditional for b in everything)),
             bound_params | {name: params[name] for name in self._shares()},
             encoded,
             starts(split(y, weights, k)),
-            next((b.degenerate for b in everything if b.degenerate is not None), None),
+            next((b.degenerate for b in everything if b.degenerate is not None), too_few),
             scattered,
         )
 

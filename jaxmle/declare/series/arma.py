@@ -171,6 +171,8 @@ class Arma(Dependent):
         degenerate = None
         if (y == y[0]).all():
             degenerate = f"all {len(y):,} responses are {y[0]:g}: the likelihood grows without limit as sd goes to 0"
+        if (longest := int(read.age.max()) + 1) <= self.p + self.q:
+            degenerate = f"the longest series has {longest} rows, too few for {self.p + self.q} coefficients"
         begin = starts.arma(read.y, read.seen, read.age, self.p, self.q)
         return Bound(replace(self, gaps=read.gaps), params, {AGE: read.age}, begin, degenerate)
 
