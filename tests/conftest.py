@@ -56,6 +56,15 @@ LONGER = {
     "tests/infer/test_goodness_of_fit.py::test_trials_are_known_in_each_data_set": (),
     "tests/families/test_special.py::test_ordered_labels_keep_their_derivatives_in_the_tails": ("probit",),
     "tests/families/test_registry.py::test_tails_and_quantiles": ("ConwayMaxwellPoisson",),
+    "tests/families/test_registry.py::test_far_tails_keep_their_digits": ("ConwayMaxwellPoisson",),
+    "tests/families/test_registry.py::test_sums_to_one": ("GeneralizedGamma",),
+    "tests/families/test_continuous.py::test_densities_are_smooth_through_shape_zero": ("GeneralizedGamma",),
+    "tests/cases/test_cases.py::test_the_standard_errors_of_the_case": ("lmm_ml_sleepstudy_slope",),
+    "tests/cases/test_families.py::test_deviances_and_null_models_of_the_case": ("nb1_biochemists",),
+    "tests/objective/test_paths.py::test_both_paths_give_the_derivatives_of_the_whole": (
+        "matrix_valued-1000-2", "held-7-2", "shared_out_of_order-7-2"),
+    "tests/objective/test_once.py::test_the_numbers_are_those_of_the_density": ("negative binomial",),
+    "tests/test_estimate.py::test_a_covariate_a_held_value_and_a_penalty_move_it_as_refits_do": ("jacfwd",),
 }  # fmt: skip
 """Tests of ten seconds and more that vary others: they are slow ones, by the names of their cases where not all are."""
 

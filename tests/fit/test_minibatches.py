@@ -131,7 +131,8 @@ def big():
     return jm.fit(jm.Model(density, {"deep": jm.Tree(tree), "shift": jm.Real(fixed=0.0)}), DATA, solver=solver)
 
 
-def test_fifty_thousand_parameters_are_shown_by_array_and_saved_small(tmp_path):
+def test_fifty_thousand_parameters_are_shown_by_array_and_saved_small(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")  # no line is broken
     fit = big()
     text = str(fit)
     assert len(text.splitlines()) < 25
