@@ -27,20 +27,16 @@ def scaled(log_b: jax.Array) -> tuple[jax.Array, jax.Array]:
 def forward(log_b: jax.Array, start: jax.Array, transition: jax.Array, first: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The log-density (n,) of each response given those before it, and the chances (n, k) of the states given these."""
     b, top = scaled(log_b)
-    states = range(start.shape[0])
-    begin, go = [start[i] for i in states], [[transition[i, j] for j in states] for i in states]
 
-    def step(
-        chances: Any, row: Any
-    ) -> Any:  # in numbers: vectors of them take a loop over the rows several times longer
+    def step(chances: Any, row: Any) -> Any:
         b, is_first = row
-        chances = tuple(jnp.where(is_first, begin[i], chances[i]) for i in states)
-        joint = [chances[i] * b[i] for i in states]
-        total = sum(joint)
-        return tuple(sum(joint[i] * go[i][j] for i in states) / total for j in states), (total, chances)
+        chances = jnp.where(is_first, start, chances)
+        joint = chances * b
+        total = joint.sum()
+        return (joint @ transition) / total, (total, chances)
 
-    _, (total, chances) = jax.lax.scan(step, tuple(begin), (tuple(b[:, i] for i in states), first))
-    return jnp.log(total) + top, jnp.stack(chances, axis=1)
+    _, (total, chances) = jax.lax.scan(step, start, (b, first))
+    return jnp.log(total) + top, chances
 
 
 def smoothed(log_b: jax.Array, start: jax.Array, transition: jax.Array, first: jax.Array) -> jax.Array:
