@@ -178,7 +178,7 @@ def build(
         precision=precision,
     )
     if to_fit:
-        program, computed = once_for_all(program, seen.columns, layout)
+        program, computed = once_for_all(program, seen.columns)
         seen = replace(seen, columns=computed)
     base, free = fixing.apply(layout)
     if to_fit and reading.degenerate and not program.penalties and not firth:

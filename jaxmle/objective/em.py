@@ -26,6 +26,7 @@ from ..numerics import logsumexp
 from .fixing import start_vector
 from .passes import _assemble, _matrix_parts, _nll, _order, _pass, _push, _stacked, sum_chunks
 from .rows import Program, hashable, log_densities, split, stacked_predictors
+from .rowwise import density_of
 
 EXPECTATION = "expectation"
 """What a solver asks for (`needs`) that alternates expectation and maximisation."""
@@ -75,7 +76,7 @@ class Complete:
 
 def mixing_of(program: Program) -> Any:
     """The density of a mixture; `ModelError` for any other."""
-    density = getattr(program.log_density, "function", program.log_density)
+    density = density_of(program)
     if program.unit != "row" or not hasattr(density, "parts"):
         raise ModelError(
             "EM fits mixtures, whose log-density knows its components (jm.mixture); take solver='newton' for this model."
@@ -86,8 +87,7 @@ def mixing_of(program: Program) -> Any:
 def is_mixture(objective: Any) -> bool:
     """Whether EM can maximise the likelihood, and nothing is added to it."""
     program = objective.program
-    density = getattr(program.log_density, "function", program.log_density)
-    return program.unit == "row" and hasattr(density, "parts") and not objective.penalised
+    return program.unit == "row" and hasattr(density_of(program), "parts") and not objective.penalised
 
 
 def _with(program: Program, density: Any) -> Program:

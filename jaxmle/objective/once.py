@@ -16,8 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import runtime
-from ..data.chunks import bucket
-from .layout import Layout
 from .rows import ONCE, Program
 from .steps import RowDensity, Step, Traced, as_declared
 
@@ -38,7 +36,7 @@ DEAR = frozenset({
 
 @dataclass(frozen=True)
 class Once:
-    """A log-density that finds the values of its dear steps in columns of the row, made by `columns_for`."""
+    """A log-density that finds the values of its dear steps in columns of the row, made by `once_for_all`."""
 
     density: RowDensity
 
@@ -84,19 +82,18 @@ def _is_of_data(step: Step, known: set[int], of_data: set[int]) -> bool:
     return not step.equation.effects and inputs <= known | of_data and not of_data.isdisjoint(inputs)
 
 
-def once_for_all(program: Program, columns: Mapping[str, np.ndarray], layout: Layout) -> tuple[Program, dict[str, Any]]:
+def once_for_all(program: Program, columns: Mapping[str, np.ndarray]) -> tuple[Program, dict[str, Any]]:
     """The program that reads what depends on the data alone from columns, and these columns beside those given.
 
     Arguments:
         program: of a density of rows.
         columns: all that the density reads, (rows, ...) each.
-        layout: the program's.
     """
     n = min((len(x) for x in columns.values()), default=0)
-    discovered = any(b.has_predictor and not b.is_linear for b in layout.blocks)
+    discovered = any(b.has_predictor and not b.is_linear for b in program.layout.blocks)
     if program.unit != "row" or program.precision != "float64" or n < MANY_ROWS or discovered:
         return program, dict(columns)
-    density = RowDensity.of(program.log_density, layout, columns)
+    density = RowDensity.of(program.log_density, program.layout, columns)
     with runtime.x64():
         chosen = dear_values(as_declared(density))
     if not chosen:
@@ -105,14 +102,7 @@ def once_for_all(program: Program, columns: Mapping[str, np.ndarray], layout: La
 
 
 def _computed(density: RowDensity, columns: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
-    rows = min(bucket(n), runtime.MAX_KERNEL_ROWS)
-    shapes = density.column_shapes(np.float64)
-    starts = range(0, n, rows)
-    calls = []
-    for at in starts:
-        some = slice(at, at + rows) if at + rows <= n else np.minimum(np.arange(at, at + rows), n - 1)
-        calls.append((density, {k: np.asarray(columns[k][some], shape.dtype) for k, shape in shapes.items()}))
-    found, _, _ = runtime.call_each(_values, calls)
+    found, _, _ = runtime.call_each(_values, [(density, chunk) for chunk in density.chunks(columns, n)])
     by_chunk = [np.asarray(jax.device_get(values)) for values in found]
     return {f"{ONCE}{k}": x[:n] for k, x in enumerate(np.concatenate(by_chunk, axis=1))}
 

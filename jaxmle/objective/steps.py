@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 import jax
 import numpy as np
 
+from .. import runtime
+from ..data.chunks import bucket
 from ..declare.distributions.base import OnScale
 from ..declare.domains import Domain, Elementwise
 from ..declare.linear import Linear
@@ -166,6 +168,14 @@ class RowDensity:
     def column_shapes(self, real: Any) -> dict[str, jax.ShapeDtypeStruct]:
         kinds = {"b": bool, "i": np.int64, "f": real}
         return {name: jax.ShapeDtypeStruct(shape, kinds[kind]) for name, shape, kind in self.columns}
+
+    def chunks(self, columns: Mapping[str, np.ndarray], n: int) -> Iterator[dict[str, np.ndarray]]:
+        """The n rows of columns in kernels of one size, the last filled up with the last row."""
+        rows = min(bucket(n), runtime.MAX_KERNEL_ROWS)
+        shapes = self.column_shapes(np.float64)
+        for at in range(0, n, rows):
+            some = slice(at, at + rows) if at + rows <= n else np.minimum(np.arange(at, at + rows), n - 1)
+            yield {k: np.asarray(columns[k][some], shape.dtype) for k, shape in shapes.items()}
 
     def _has_scale(self, name: str, parameter: Domain | Linear) -> bool:
         return isinstance(parameter, Linear | Elementwise) and name not in self.constant

@@ -22,7 +22,6 @@ import numpy as np
 
 from .. import runtime
 from ..data.beside import Beside, pieces_of
-from ..data.chunks import bucket
 from ..data.design import Design, Factor
 from ..declare.domains import Elementwise
 from ..declare.links import Identity
@@ -216,15 +215,11 @@ def _to_compute(analysis: Analysis, part: Part) -> bool:
 def _computed(density: RowDensity, analysis: Analysis, i: int, source: Source) -> list[np.ndarray]:
     """The numbers by row of the parts of one sum that are to be computed, (rows, terms), or codes (rows,)."""
     n = len(source.rows)
-    rows = min(bucket(n), runtime.MAX_KERNEL_ROWS)
-    shapes = density.column_shapes(np.float64)
     out: list[list[np.ndarray]] = []
-    for at in range(0, n, rows):
-        some = np.minimum(np.arange(at, at + rows), n - 1)
-        chunk = {k: source.columns[k][some].astype(shapes[k].dtype) for k in shapes}
+    for chunk in density.chunks(source.columns, n):
         values, _, _ = runtime.call(_numbers, density, analysis.names, i, chunk)
-        out.append([np.asarray(v)[: n - at] for v in jax.device_get(values)])
-    return [np.concatenate(pieces) for pieces in zip(*out)]
+        out.append([np.asarray(v) for v in jax.device_get(values)])
+    return [np.concatenate(pieces)[:n] for pieces in zip(*out)]
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))

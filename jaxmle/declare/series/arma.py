@@ -13,12 +13,11 @@ import numpy as np
 from ...errors import ModelError
 from ..conditional import Bound, Data
 from ..distributions.normal import Normal
-from ..distributions.supports import REAL, Support
 from ..domains import Domain
 from ..families import declared, split_response
 from ..model import Model, Parameter
 from . import starts
-from .dependent import Dependent, in_order, read_series, seen_of
+from .dependent import OfNumbers, in_order, read_series, seen_of
 from .order import AGE, column_or_none
 from .order import order as _order
 from .stationary import Invertible, Stationary, orders, partials_of
@@ -146,21 +145,12 @@ def _coefficients(name: str, given: Any, k: int, owner: str) -> Parameter:
 
 
 @dataclass(frozen=True)
-class Arma(Dependent):
+class Arma(OfNumbers):
     """A response that is a mean plus an ARMA(p, q) process; `gaps` says whether responses are missing."""
 
-    name: str = ""
     p: int = 1
     q: int = 0
     gaps: bool = True
-
-    @property
-    def response(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def support(self) -> Support | None:
-        return REAL
 
     def with_gaps(self) -> Arma:
         return replace(self, gaps=True)

@@ -14,6 +14,7 @@ import numpy as np
 from ...errors import DataError, ModelError, rows_in_words
 from ..conditional import Conditional, Data
 from ..distributions.base import Distribution
+from ..distributions.supports import REAL, Support
 from .order import AGE, ages
 
 
@@ -65,6 +66,21 @@ class Dependent(Conditional):
     def __call__(self, p: Any, data: Mapping[str, Any]) -> Any:  # type: ignore[override]
         y, seen = seen_of(data, self.response[0])
         return jnp.where(seen, jax.vmap(lambda d, v: d.log_prob(v))(self.ahead(p, data), y), 0.0)
+
+
+@dataclass(frozen=True)
+class OfNumbers(Dependent):
+    """A series of one real number in each row."""
+
+    name: str = ""
+
+    @property
+    def response(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def support(self) -> Support | None:
+        return REAL
 
 
 def seen_of(data: Mapping[str, Any], name: str) -> tuple[Any, Any]:

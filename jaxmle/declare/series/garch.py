@@ -14,11 +14,10 @@ from ...errors import ModelError
 from ..conditional import Bound, Data
 from ..distributions.normal import Normal
 from ..distributions.student_t import StudentT
-from ..distributions.supports import REAL, Support
 from ..domains import Domain, Interval, Positive, UnitInterval
 from ..families import declared, split_response
 from ..model import Model, Parameter
-from .dependent import Dependent, in_order, read_series, seen_of
+from .dependent import OfNumbers, in_order, read_series, seen_of
 from .order import AGE, column_or_none
 from .order import order as _order
 
@@ -109,21 +108,12 @@ def _settings(domain: Domain) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Garch(Dependent):
+class Garch(OfNumbers):
     """A response whose variance is a sum of the `p` last squares and the `q` last variances."""
 
-    name: str = ""
     p: int = 1
     q: int = 1
     student: bool = False
-
-    @property
-    def response(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def support(self) -> Support | None:
-        return REAL
 
     def bind(self, params: Mapping[str, Parameter], data: Data, weights: np.ndarray) -> Bound:
         read = read_series(self, data, weights)
