@@ -14,8 +14,7 @@ import optax
 
 import jaxmle as jm
 
-from ..datasets import load
-from .stage import Numbers, draw, label, say
+from .stage import Numbers, draw, handwritten, label, say
 
 FILTERS, HIDDEN, EPOCHS, HELD_OUT = 16, 64, 40, 360
 
@@ -24,11 +23,9 @@ Images = dict[str, np.ndarray]
 
 def images() -> tuple[Images, Images]:
     """The images (n, 8, 8), darkness from 0 to 1, with their digits (n,): those to learn from, and those to be tested on."""
-    data = load("digits")
-    pixels = np.stack([data[f"pixel{i}"] for i in range(64)], axis=1).reshape(-1, 8, 8) / 16
-    whole = {"image": pixels.astype(np.float32), "digit": data["digit"].astype(int)}
-    order = np.random.default_rng(0).permutation(len(pixels))
-    return {k: v[order[HELD_OUT:]] for k, v in whole.items()}, {k: v[order[:HELD_OUT]] for k, v in whole.items()}
+    seen = lambda part: {"image": (part["pixels"].reshape(-1, 8, 8) / 16).astype(np.float32), "digit": part["digit"]}
+    train, test = handwritten(HELD_OUT)
+    return seen(train), seen(test)
 
 
 def weights(rng: np.random.Generator) -> dict[str, np.ndarray]:

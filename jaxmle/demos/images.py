@@ -15,21 +15,11 @@ import optax
 
 import jaxmle as jm
 
-from ..datasets import load
-from .stage import Numbers, draw, label, say
+from .stage import Numbers, draw, handwritten, label, say
 
 PIXELS, LEVELS, HIDDEN, HELD_OUT, EPOCHS = 64, 17, 256, 360, 60
 
 Images = dict[str, np.ndarray]
-
-
-def images() -> tuple[Images, Images]:
-    """The images (n, 64), darkness from 0 to 16, with their digits (n,): those to learn from, and those held back."""
-    data = load("digits")
-    pixels = np.stack([data[f"pixel{i}"] for i in range(PIXELS)], axis=1).astype(int)
-    whole = {"pixels": pixels, "digit": data["digit"].astype(int)}
-    order = np.random.default_rng(0).permutation(len(pixels))
-    return {k: v[order[HELD_OUT:]] for k, v in whole.items()}, {k: v[order[:HELD_OUT]] for k, v in whole.items()}
 
 
 def masks() -> tuple[np.ndarray, np.ndarray]:
@@ -124,7 +114,7 @@ def drawn(net: Any, digit: np.ndarray, key: int) -> np.ndarray:
 
 def run(picture: Path) -> bool:
     """Fit, print, compare, draw; whether images not seen take fewer bits than by their pixels one for one."""
-    train, test = images()
+    train, test = handwritten(HELD_OUT)
     say(f"A network draws digits pixel by pixel: {len(train['digit'])} images to learn from, {HELD_OUT} held back\n")
     fit = fit_network(train)
     say(f"{fit}\n")

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ..datasets import load
 from ..report.text import writable
 
 
@@ -53,3 +56,12 @@ def label(ax: Any, title: str, x: str, y: str = "") -> None:
     ax.set_ylabel(y)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, fontsize="small")
+
+
+def handwritten(held_out: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Images of digits to learn from, and as many as asked held back: `pixels` (n, 64), from 0 to 16, and `digit` (n,)."""
+    data = load("digits")
+    pixels = np.stack([data[f"pixel{i}"] for i in range(64)], axis=1).astype(int)
+    whole = {"pixels": pixels, "digit": data["digit"].astype(int)}
+    order = np.random.default_rng(0).permutation(len(pixels))
+    return {k: v[order[held_out:]] for k, v in whole.items()}, {k: v[order[:held_out]] for k, v in whole.items()}
