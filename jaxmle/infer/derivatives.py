@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..objective.objective import Objective
+from ..solve.newton import DEAR
 from ..solve.quadratic import Quadratic
 from ..solve.solver import finite
 
@@ -81,12 +82,13 @@ def _least_mismatch(objective: Objective, here, z: np.ndarray, metric: np.ndarra
     None if no difference can be formed. Score and Hessian may agree at different lengths.
     """
     p = v / metric
+    needs = _slopes(objective)
     best = None
     for h in steps:
         high, low = z + h * p, z - h * p
         moved = (high - low) / (2 * h)  # not quite p, for large z
         slope, bend = here.gradient @ moved, here.matrix @ moved / metric
-        up, down = objective.evaluate(high), objective.evaluate(low)
+        up, down = objective.evaluate(high, needs), objective.evaluate(low, needs)
         if not (np.isfinite([up.value, down.value]).all() and np.isfinite([up.gradient, down.gradient]).all()):
             continue
         noise = 1e-15 * (abs(up.value) + len(z))
@@ -103,6 +105,11 @@ def _least_mismatch(objective: Objective, here, z: np.ndarray, metric: np.ndarra
     return best
 
 
+def _slopes(objective: Objective) -> str:
+    """What is asked for where a gradient is wanted: a Hessian too, by the program that is there, if it costs little."""
+    return "gradient" if objective.hessian_cost > DEAR else "hessian"
+
+
 def jitter(objective: Objective, z: np.ndarray, model: Quadratic) -> tuple[float, float]:
     """Rounding errors at `z`: of the value, relative to it, and of the score, in units of its standard deviation.
 
@@ -112,7 +119,7 @@ def jitter(objective: Objective, z: np.ndarray, model: Quadratic) -> tuple[float
     glimpse = objective.glimpse()
     p = np.minimum(1e-8 / (model.metric * np.sqrt(len(z))), 1e-6 * np.maximum(np.abs(z), 1.0))
     p = np.maximum(p, 4 * np.spacing(np.abs(z)))
-    points = [glimpse.evaluate(z + k * p) for k in range(9)]
+    points = [glimpse.evaluate(z + k * p, _slopes(glimpse)) for k in range(9)]
     points = [e for e in points if np.isfinite(e.value) and np.isfinite(e.gradient).all()]
     if len(points) < 5:  # an edge of the support, which is another finding
         return 0.0, 0.0

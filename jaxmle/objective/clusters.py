@@ -118,11 +118,11 @@ class ClusterObjective(Objective):
         """Whether every M-step has a closed form: parameters are held as a whole or not at all, and nothing is added."""
         return not self.penalised and self.size == self.layout.size
 
-    def evaluate(self, z: np.ndarray, needs: str = "hessian", penalised: bool = True) -> Evaluation:
+    def _evaluate(self, z: np.ndarray, needs: str, penalised: bool) -> Evaluation:
         by_products = needs in ("value", "gradient") or (needs == EXPECTATION and self._closed)
         by_products |= needs == "hessian" and len(self.monomials.products[0]) <= MOST_PRODUCTS
         if not by_products:
-            return super().evaluate(z, needs, penalised)
+            return super()._evaluate(z, needs, penalised)
         if needs == EXPECTATION:
             return self._expectations(np.asarray(z)[None])[0]  # type: ignore[return-value]
         self._count(needs)

@@ -120,10 +120,10 @@ class FirthObjective(Objective):
         """Itself: the information of some rows is not a share of that of all."""
         return self
 
-    def evaluate(self, z: np.ndarray, needs: str = "hessian", penalised: bool = True) -> Evaluation:
+    def _evaluate(self, z: np.ndarray, needs: str, penalised: bool) -> Evaluation:
         if needs == EXPECTATION:
             raise ModelError("EM has no step for Firth's penalty: take solver='newton'.")
-        base = super().evaluate(z, needs, penalised)
+        base = super()._evaluate(z, needs, penalised)
         if not penalised:
             return base
         less = self._half_log_det(z, "value" if needs == "value" else "gradient")

@@ -32,6 +32,12 @@ FEW_NUMBERS = 1 << 18
 COLUMNS_PER_READ = 24
 """Columns whose products with one column take as long as a gradient's reading of it."""
 
+NUMBERS_PER_TERM = 250
+"""Numbers that are read in the time that a term takes of rows that depend on each other, computed one after another."""
+
+REMEMBERED, MOST_REMEMBERED = 8, 64
+"""Evaluations with a Hessian that are kept, so that none is done twice, and the most parameters of which they are."""
+
 
 @dataclass
 class Tally:
@@ -74,13 +80,19 @@ class Objective:
     @cached_property
     def large(self) -> bool:
         """Whether reading the designs takes time enough for one more program to be worth its compiling."""
-        return sum(part.n_chunks * part.rows for part in self.parts) * self.size >= MANY_NUMBERS
+        each = NUMBERS_PER_TERM if self.program.unit == "all" else 1
+        return sum(part.n_chunks * part.rows for part in self.parts) * self.size * each >= MANY_NUMBERS
 
     @cached_property
     def hessian_cost(self) -> float:
-        """What a Hessian costs, in gradients, where both take time: by their reads of the designs and their products."""
+        """What a Hessian costs, in gradients, where both take time: by their reads of the designs and their products.
+
+        Where rows depend on each other, each parameter takes a pass of its own.
+        """
         if not self.large or self.penalised:
             return 1.0
+        if self.program.unit == "all":
+            return 1.0 + self.size
         linear = sum(b.stop - b.start for b in self.program.predictors)
         return 1.0 + linear * max(1, self.program.n_predictors) / COLUMNS_PER_READ
 
@@ -164,6 +176,8 @@ class Objective:
 
     def in_double(self) -> Objective:
         """The same objective with rows computed in float64: what a proof needs, whatever the search made do with."""
+        if self.program.precision == "float64":
+            return self
         return replace(self, program=replace(self.program, precision="float64"))
 
     @property
@@ -226,6 +240,20 @@ class Objective:
 
     def evaluate(self, z: np.ndarray, needs: str = "hessian", penalised: bool = True) -> Any:
         """Value, gradient and matrix at `z`; `needs` is as in `passes.evaluate`, or `em.EXPECTATION`."""
+        if needs != "hessian" or not penalised or self.size > MOST_REMEMBERED:
+            return self._evaluate(z, needs, penalised)
+        known, key = self._recent, np.asarray(z, np.float64).tobytes()
+        found = known.pop(key) if key in known else _unchanging(self._evaluate(z, needs, penalised))
+        known[key] = found  # the last one used
+        while len(known) > REMEMBERED:
+            del known[next(iter(known))]
+        return found
+
+    @cached_property
+    def _recent(self) -> dict[bytes, Evaluation]:
+        return {}
+
+    def _evaluate(self, z: np.ndarray, needs: str, penalised: bool) -> Any:
         self._count(needs)
         if needs == em.EXPECTATION:
             return em.expectations(self, np.asarray(z)[None])[0]
@@ -381,6 +409,13 @@ class Line:
         o, at = self._objective, np.float64(step)
         calls = [(o.likelihood, at, self._u, e, o.constants, s.data, s.span) for e, s in zip(self._etas, o.stretches)]
         return _summed(jax.device_get(o._run_each(f, calls)))
+
+
+def _unchanging(e: Evaluation) -> Evaluation:
+    """The same, whose arrays nobody can change."""
+    for x in (e.gradient, e.matrix):
+        x.flags.writeable = False
+    return e
 
 
 def _summed(sums: Sequence[Any]) -> Any:

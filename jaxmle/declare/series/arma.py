@@ -20,6 +20,7 @@ from . import starts
 from .dependent import OfNumbers, in_order, read_series, seen_of
 from .order import AGE, column_or_none
 from .order import order as _order
+from .recurrence import moved, recurrence, times
 from .stationary import Invertible, Stationary, orders, partials_of
 
 
@@ -201,7 +202,7 @@ def autoregressed(phi: jax.Array, x: jax.Array, age: jax.Array) -> tuple[jax.Arr
     gains = 1.0 - partials_of(phi) ** 2
     sd = jnp.concatenate([1.0 / jnp.sqrt(jnp.cumprod(gains[::-1])[::-1]), jnp.ones(1)])
     old = jnp.minimum(age, k)
-    before = jnp.stack([jnp.pad(x, (j, 0))[: x.shape[0]] for j in range(1, k + 1)])
+    before = jnp.stack([moved(x, j) for j in range(1, k + 1)])
     return jnp.sum(by_age[old].T * before, axis=0), sd[old]
 
 
@@ -232,30 +233,61 @@ class StateSpace(NamedTuple):
 
 
 def filtered(process: StateSpace, x: jax.Array, seen: jax.Array, first: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Prediction (n,) of each value from those seen before it and its variance, of unit innovations: the Kalman filter.
+    """Prediction (n,) of each value from those seen before it and its variance, of unit innovations: the Kalman filter."""
+    spread = jnp.outer(process.loading, process.loading)
+    state, covariance = states_before(process.transition, spread, process.start, x, seen, first)
+    return state[:, 0], covariance[:, 0, 0]
 
-    Written out in numbers, which a loop over the rows computes several times faster than small matrices.
+
+@jax.custom_jvp
+def states_before(
+    transition: jax.Array, spread: jax.Array, start: jax.Array, x: jax.Array, seen: jax.Array, first: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The state (n, r) expected from the values seen before each row, and its covariance (n, r, r).
+
+    `spread` is the covariance of what a step adds to the state, `start` that of a series' first state. Written out in
+    numbers, which a loop over the rows computes many times faster than small matrices.
     """
-    r = range(process.size)
-    phi, load = ([v[i] for i in r] for v in (process.transition[:, 0], process.loading))
-    begin = [[process.start[i, j] for j in r] for i in r]
+    r = range(start.shape[0])
+    phi = [transition[i, 0] for i in r]
 
     def step(carry: Any, row: Any) -> Any:
         value, is_seen, is_first = row
-        s = [jnp.where(is_first, 0.0, v) for v in carry[0]] + [0.0]
-        v = [[jnp.where(is_first, begin[i][j], carry[1][i][j]) for j in r] + [0.0] for i in r] + [[0.0] * (len(r) + 1)]
-        expected, variance = s[0], v[0][0]
-        moved = [[phi[i] * v[0][j] + v[i + 1][j] for j in r] + [0.0] for i in r]
-        gain = [jnp.where(is_seen, moved[i][0] / variance, 0.0) for i in r]
-        after = tuple(phi[i] * s[0] + s[i + 1] + gain[i] * (value - expected) for i in r)
+        state = [jnp.where(is_first, 0.0, number) for number in carry[0]]
+        covariance = [[jnp.where(is_first, start[i, j], carry[1][i][j]) for j in r] for i in r]
+        s, v = [*state, 0.0], [*covariance, [0.0] * len(r)]
+        moves = [[phi[i] * v[0][j] + v[i + 1][j] for j in r] + [0.0] for i in r]
+        gain = [jnp.where(is_seen, moves[i][0] / v[0][0], 0.0) for i in r]
+        after = [phi[i] * s[0] + s[i + 1] + gain[i] * (value - s[0]) for i in r]
         new: dict[tuple[int, int], Any] = {}
         for i in r:
             for j in range(i, len(r)):
-                spread = moved[i][0] * phi[j] + moved[i][j + 1] + load[i] * load[j]
-                new[i, j] = new[j, i] = spread - gain[i] * gain[j] * variance
-        return (after, tuple(tuple(new[i, j] for j in r) for i in r)), (expected, variance)
+                known = gain[i] * gain[j] * v[0][0]
+                new[i, j] = new[j, i] = moves[i][0] * phi[j] + moves[i][j + 1] + spread[i, j] - known
+        return (after, [[new[i, j] for j in r] for i in r]), (state, covariance)
 
-    zero = jnp.zeros((), x.dtype)
-    start = (zero,) * len(r), tuple(tuple(b) for b in begin)
-    _, out = jax.lax.scan(step, start, (x, seen, first))
-    return out
+    begin = [jnp.zeros_like(start[0, 0]) for _ in r], [[start[i, j] for j in r] for i in r]
+    state, covariance = jax.lax.scan(step, begin, (x, seen, first))[1]
+    return jnp.stack(state, axis=1), jnp.stack([jnp.stack(row, axis=1) for row in covariance], axis=1)
+
+
+@states_before.defjvp
+def _states_before(primals: Any, tangents: Any) -> Any:
+    """An error of the state is passed on by L = T - K Z, of its covariance by L · Lᵀ; the gain K is the best one, and so
+    does not move the covariance to first order."""
+    transition, spread, start, x, seen, first = primals
+    d_transition, d_spread, d_start, d_x, _, _ = tangents
+    state, covariance = states_before(transition, spread, start, x, seen, first)
+    turned, d_turned = transition.T, d_transition.T
+    variance = covariance[:, :1, 0]
+    gain = jnp.where(seen[:, None], times(covariance[:, 0], turned) / variance, 0.0)
+    passed = turned - jnp.pad(gain[:, None, :], ((0, 0), (0, gain.shape[1] - 1), (0, 0)))  # Lᵀ
+    matrix = jnp.where(first[:, None, None], 0.0, moved(passed))
+    half = times(jnp.swapaxes(times(covariance, passed[:, None]), 1, 2), d_turned)  # L P dTᵀ
+    source = half + jnp.swapaxes(half, 1, 2) + d_spread
+    d_covariance = recurrence(matrix, jnp.where(first[:, None, None], d_start, moved(source)))
+    better = (times(covariance[:, 0], d_turned) + times(d_covariance[:, 0], passed)) / variance
+    d_gain = jnp.where(seen[:, None], better, 0.0)
+    source = times(state, d_turned) + gain * d_x[:, None] + d_gain * (x - state[:, 0])[:, None]
+    d_state = recurrence(matrix, jnp.where(first[:, None], 0.0, moved(source)))
+    return (state, covariance), (d_state, d_covariance)

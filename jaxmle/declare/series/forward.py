@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from .recurrence import moved, recurrence, times
+
 
 def stationary(transition: jax.Array) -> jax.Array:
     """The distribution (k,) that a step of the chain leaves as it is."""
@@ -24,19 +26,41 @@ def scaled(log_b: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.exp(log_b - top[:, None]), top
 
 
-def forward(log_b: jax.Array, start: jax.Array, transition: jax.Array, first: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The log-density (n,) of each response given those before it, and the chances (n, k) of the states given these."""
-    b, top = scaled(log_b)
+@jax.custom_jvp
+def chances_before(b: jax.Array, start: jax.Array, transition: jax.Array, first: jax.Array) -> jax.Array:
+    """The chances (n, k) of the states given the responses before each row, from densities `b` (n, k) up to factors."""
 
     def step(chances: Any, row: Any) -> Any:
         b, is_first = row
         chances = jnp.where(is_first, start, chances)
         joint = chances * b
-        total = joint.sum()
-        return (joint @ transition) / total, (total, chances)
+        return times(joint, transition) / joint.sum(), chances
 
-    _, (total, chances) = jax.lax.scan(step, start, (b, first))
-    return jnp.log(total) + top, chances
+    return jax.lax.scan(step, start, (b, first))[1]
+
+
+@chances_before.defjvp
+def _chances_before(primals: Any, tangents: Any) -> Any:
+    """What moves the chances after a row: those before it, the row's densities and the transitions; factors do not."""
+    b, start, transition, first = primals
+    d_b, d_start, d_transition, _ = tangents
+    chances = chances_before(b, start, transition, first)
+    joint, d_joint = chances * b, chances * d_b
+    total = joint.sum(axis=1, keepdims=True)
+    after = times(joint, transition) / total
+    matrix = b[:, :, None] * (transition - after[:, None, :]) / total[:, :, None]
+    source = (
+        times(d_joint, transition) + times(joint, d_transition) - d_joint.sum(axis=1, keepdims=True) * after
+    ) / total
+    matrix = jnp.where(first[:, None, None], 0.0, moved(matrix))
+    return chances, recurrence(matrix, jnp.where(first[:, None], d_start, moved(source)))
+
+
+def forward(log_b: jax.Array, start: jax.Array, transition: jax.Array, first: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The log-density (n,) of each response given those before it, and the chances (n, k) of the states given these."""
+    b, top = scaled(log_b)
+    chances = chances_before(b, start, transition, first)
+    return jnp.log((chances * b).sum(axis=1)) + top, chances
 
 
 def smoothed(log_b: jax.Array, start: jax.Array, transition: jax.Array, first: jax.Array) -> jax.Array:

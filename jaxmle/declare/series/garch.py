@@ -20,6 +20,7 @@ from ..model import Model, Parameter
 from .dependent import OfNumbers, in_order, read_series, seen_of
 from .order import AGE, column_or_none
 from .order import order as _order
+from .recurrence import moved, recurrence
 
 ERRORS = ("normal", "student_t")
 
@@ -162,22 +163,15 @@ class Garch(OfNumbers):
     def variances(self, p: Any, square: Any, seen: Any, age: Any, start: Any) -> Any:
         """The variance of each row (n,), from the squares before it."""
         alpha, beta = self.coefficients(p)
+        lags = max(self.p, self.q)
         known = p["omega"] + jnp.zeros_like(square)
-        own = []
-        for j in range(max(self.p, self.q)):
+        matrix = jnp.broadcast_to(jnp.eye(lags, k=1), (square.shape[0], lags, lags))  # the lags move on
+        for j in range(lags):
             a, b = (c[j] if j < len(c) else 0.0 for c in (alpha, beta))
-            before = lambda x: jnp.pad(x, (j + 1, 0))[: x.shape[0]]  # noqa: B023
-            had, was, began = before(square), before(seen), age > j
+            had, was, began = moved(square, j + 1), moved(seen, j + 1), age > j
             known += jnp.where(began, jnp.where(was, a * had, 0.0), (a + b) * start)
-            own.append(jnp.where(began, b + jnp.where(was, 0.0, a), 0.0))
-
-        def step(last: Any, row: Any) -> Any:  # in numbers: vectors of them take a loop several times longer
-            known, own = row
-            h = known + sum(c * x for c, x in zip(own, last))
-            return (h, *last[:-1]), h
-
-        zero = jnp.zeros((), square.dtype)
-        return jax.lax.scan(step, (zero,) * len(own), (known, tuple(own)))[1]
+            matrix = matrix.at[:, j, 0].set(jnp.where(began, b + jnp.where(was, 0.0, a), 0.0))
+        return recurrence(matrix, jnp.pad(known[:, None], ((0, 0), (0, lags - 1))))[:, 0]
 
     def simulated(self, p: Any, data: Mapping[str, Any], keys: jax.Array) -> Any:
         age = in_order(data)
