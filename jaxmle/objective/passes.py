@@ -232,6 +232,9 @@ def _in_u(program: Program, needs: str, sums: tuple) -> tuple:
     return sums[0], sums[1][order], _assemble(program, sums[2])
 
 
+# What a loop over chunks does is jitted within it: so it is traced once, for its shapes and in the loop.
+
+
 def _zeros(shapes: Any) -> Any:
     return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
 
@@ -239,22 +242,25 @@ def _zeros(shapes: Any) -> Any:
 def sum_chunks(program: Program, body: Any, u: Any, constants: Any, data: dict, span: Any, own: Any = None) -> Any:
     """Σ over the chunks of `span` of `body(u, constants, chunk)`; `own` are arrays that begin with the span's first."""
 
-    def run(i: jax.Array) -> Any:
+    def run(i: jax.Array, first: jax.Array, u: Any, constants: Any, data: dict, own: Any) -> Any:
         chunk = _chunk(data, i)
         if own is not None:
-            chunk |= _chunk(own, i - span[0])
+            chunk |= _chunk(own, i - first)
         return body(u, constants, in_precision(program, chunk))
 
-    add = lambda i, total: jax.tree.map(jnp.add, total, run(i))
-    return jax.lax.fori_loop(span[0], span[1], add, _zeros(jax.eval_shape(run, span[0])))
+    run, rest = jax.jit(run), (span[0], u, constants, data, own)
+    add = lambda i, total: jax.tree.map(jnp.add, total, run(i, *rest))
+    return jax.lax.fori_loop(span[0], span[1], add, _zeros(jax.eval_shape(run, span[0], *rest)))
 
 
 def _per_chunk(program: Program, length: int, body: Any, u: Any, constants: Any, data: dict, span: Any) -> Any:
     """`body(u, constants, chunk)` for every chunk of `span`, stacked, `length` of them; zeros after its end."""
-    run = lambda i: body(u, constants, in_precision(program, _chunk(data, i)))
-    shapes = jax.tree.map(lambda s: jax.ShapeDtypeStruct((length, *s.shape), s.dtype), jax.eval_shape(run, span[0]))
+    run = jax.jit(lambda i, u, constants, data: body(u, constants, in_precision(program, _chunk(data, i))))
+    rest = u, constants, data
+    each = jax.eval_shape(run, span[0], *rest)
+    shapes = jax.tree.map(lambda s: jax.ShapeDtypeStruct((length, *s.shape), s.dtype), each)
     write = lambda a, x, i: jax.lax.dynamic_update_index_in_dim(a, x, i - span[0], 0)
-    put = lambda i, all: jax.tree.map(lambda a, x: write(a, x, i), all, run(i))
+    put = lambda i, all: jax.tree.map(lambda a, x: write(a, x, i), all, run(i, *rest))
     return jax.lax.fori_loop(span[0], span[1], put, _zeros(shapes))
 
 
