@@ -14,6 +14,8 @@ from jaxmle.cli import main
 from jaxmle.declare.catalogue import FAMILIES
 from jaxmle.declare.families import Family
 
+pytestmark = pytest.mark.docs
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"```(python|bash)\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", re.S)

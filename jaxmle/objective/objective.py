@@ -20,6 +20,7 @@ from .batches import Batches, batches_of, too_much_padding
 from .layout import Layout, naturalise
 from .passes import Evaluation
 from .placement import Placed, Placement, Stretch
+from .recent import MOST_PARAMETERS, Recent
 from .rows import Program
 from .shrinkage import Shrinkage
 
@@ -34,9 +35,6 @@ COLUMNS_PER_READ = 24
 
 NUMBERS_PER_TERM = 250
 """Numbers that are read in the time that a term takes of rows that depend on each other, computed one after another."""
-
-REMEMBERED, MOST_REMEMBERED = 8, 64
-"""Evaluations with a Hessian that are kept, so that none is done twice, and the most parameters of which they are."""
 
 
 @dataclass
@@ -240,18 +238,13 @@ class Objective:
 
     def evaluate(self, z: np.ndarray, needs: str = "hessian", penalised: bool = True) -> Any:
         """Value, gradient and matrix at `z`; `needs` is as in `passes.evaluate`, or `em.EXPECTATION`."""
-        if needs != "hessian" or not penalised or self.size > MOST_REMEMBERED:
+        if needs != "hessian" or not penalised or self.size > MOST_PARAMETERS:
             return self._evaluate(z, needs, penalised)
-        known, key = self._recent, np.asarray(z, np.float64).tobytes()
-        found = known.pop(key) if key in known else _unchanging(self._evaluate(z, needs, penalised))
-        known[key] = found  # the last one used
-        while len(known) > REMEMBERED:
-            del known[next(iter(known))]
-        return found
+        return self._recent.at(z, lambda: self._evaluate(z, needs, penalised))
 
     @cached_property
-    def _recent(self) -> dict[bytes, Evaluation]:
-        return {}
+    def _recent(self) -> Recent:
+        return Recent()
 
     def _evaluate(self, z: np.ndarray, needs: str, penalised: bool) -> Any:
         self._count(needs)
@@ -409,13 +402,6 @@ class Line:
         o, at = self._objective, np.float64(step)
         calls = [(o.likelihood, at, self._u, e, o.constants, s.data, s.span) for e, s in zip(self._etas, o.stretches)]
         return _summed(jax.device_get(o._run_each(f, calls)))
-
-
-def _unchanging(e: Evaluation) -> Evaluation:
-    """The same, whose arrays nobody can change."""
-    for x in (e.gradient, e.matrix):
-        x.flags.writeable = False
-    return e
 
 
 def _summed(sums: Sequence[Any]) -> Any:

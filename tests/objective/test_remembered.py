@@ -6,7 +6,7 @@ import pytest
 import jaxmle as jm
 from jaxmle.check import built_on
 from jaxmle.data.tables import Table
-from jaxmle.objective.objective import REMEMBERED
+from jaxmle.objective.recent import REMEMBERED
 
 RNG = np.random.default_rng(0)
 DATA = {"y": RNG.poisson(3.0, 40).astype(float), "remembered_x": RNG.normal(size=40)}
