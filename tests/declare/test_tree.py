@@ -1,5 +1,6 @@
 """Trees that are modules of neural networks: their arrays are parameters, the rest is kept, the density gets them back."""
 
+import importlib
 from dataclasses import dataclass
 
 import jax
@@ -127,3 +128,19 @@ def test_parameters_of_flax_are_dicts():
     """What `linen.Module.init` gives: {"params": {"Dense_0": {"kernel": ..., "bias": ...}}}."""
     variables = {"params": {"Dense_0": {"kernel": jnp.ones((2, 1)), "bias": jnp.zeros(1)}}}
     assert Tree(variables).labels()[0] == "['params']['Dense_0']['bias'][0]"
+
+
+def test_modules_of_flax_are_taken_as_they_are():
+    """A dense layer of linen is least squares; a module of nnx keeps its type."""
+    nnx = pytest.importorskip("flax.nnx", reason="flax is not installed; jaxmle needs nothing of it")
+    linen = importlib.import_module("flax.linen")
+    layer = linen.Dense(1)
+    density = lambda p, row: -0.5 * (row["y"] - layer.apply(p["linen"], row["x"])[0]) ** 2
+    fit = jm.fit(jm.Model(density, {"linen": jm.Tree(layer.init(jax.random.key(0), X[0]))}), DATA)
+    expected = np.linalg.lstsq(np.column_stack([np.ones(len(Y)), X]), Y, rcond=None)[0]
+    np.testing.assert_allclose(list(fit.coef.values()), expected, atol=1e-8)
+    density = lambda p, row: -0.5 * (row["y"] - p["nnx"](row["x"])[0]) ** 2
+    model = jm.Model(density, {"nnx": jm.Tree(nnx.Linear(2, 1, rngs=nnx.Rngs(0)))})
+    found = jm.fit(model, DATA).params["nnx"]
+    assert type(found) is nnx.Linear
+    np.testing.assert_allclose(found(X)[:, 0], np.column_stack([np.ones(len(Y)), X]) @ expected, atol=1e-8)
