@@ -111,7 +111,7 @@ def _of_chunk(program: Program, names: tuple[str, ...], rest: bool, u: jax.Array
     if rest:
         minus_q = _nll(_with(program, Complete(mixing)), constants, chunk)
         gradient = jax.grad(minus_q, (0, 1))
-        h_eta, h_dense = _push(jax.linearize(gradient, eta, dense)[1], eta, dense)
+        h_eta, h_dense = _push(program, gradient, eta, dense)
         out["gradient"] = _stacked(program, chunk, *gradient(eta, dense))
         out["matrix"] = _matrix_parts(program, chunk, h_eta, h_dense)
     return out

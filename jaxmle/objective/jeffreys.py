@@ -48,7 +48,7 @@ def _information_chunk(program: Program, u: jax.Array, constants: Any, chunk: di
     eta, dense = stacked_predictors(program, u, chunk), split(program, u)
     terms = per_row(program, best_kind(program), constants, chunk)((eta, dense))
     gradient = jax.grad(lambda *x: jnp.sum(chunk["weights"] * terms(*x)), (0, 1))
-    return _matrix_parts(program, chunk, *_push(jax.linearize(gradient, eta, dense)[1], eta, dense))
+    return _matrix_parts(program, chunk, *_push(program, gradient, eta, dense))
 
 
 def _trace_chunk(program: Program, at: tuple[jax.Array, jax.Array], constants: Any, chunk: dict) -> jax.Array:

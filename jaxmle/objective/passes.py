@@ -98,14 +98,14 @@ def _columns(column: Any, n: int) -> Any:
     return jax.tree.map(lambda x: x.reshape(rounds * TANGENTS_AT_ONCE, *x.shape[2:])[:n], stacked)
 
 
-def _push(along: Any, eta: jax.Array, dense: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The columns of the Hessian in (η, d): arrays (K + m, K, rows) and (K + m, m); `along` is the gradient, linearised."""
+def _push(program: Program, gradient: Any, eta: jax.Array, dense: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The columns of the Hessian in (η, d): arrays (K + m, K, rows) and (K + m, m)."""
     k, m = eta.shape[0], dense.shape[0]
 
     def column(i: jax.Array) -> tuple[jax.Array, jax.Array]:
         t_eta = jnp.broadcast_to((jnp.arange(k) == i).astype(eta.dtype)[:, None], eta.shape)
         t_dense = (jnp.arange(m) + k == i).astype(dense.dtype)
-        return along(t_eta, t_dense)
+        return jax.jvp(gradient, (eta, dense), (t_eta, t_dense))[1]
 
     return _columns(column, k + m)
 
@@ -211,19 +211,14 @@ def _evaluate_chunk(program: Program, needs: str, u: jax.Array, constants: Any, 
     nll = _nll(program, constants, chunk)
     if needs == "value":
         return (nll(eta, dense),)
-    both = jax.value_and_grad(nll, (0, 1))
-    if needs == "hessian":  # in one go: tracing takes a good part of a first fit
-        (value, (g_eta, g_dense)), along = jax.linearize(both, eta, dense)
-        h_eta, h_dense = _push(lambda *tangents: along(*tangents)[1], eta, dense)
-        return value, _stacked(program, chunk, g_eta, g_dense), _matrix_parts(program, chunk, h_eta, h_dense)
-    value, (g_eta, g_dense) = both(eta, dense)
+    value, (g_eta, g_dense) = jax.value_and_grad(nll, (0, 1))(eta, dense)
     gradient = _stacked(program, chunk, g_eta, g_dense)
     if needs == "gradient":
         return value, gradient
     if needs == "opg":
         return value, gradient, _outer_products(program, u, constants, chunk)
-    curved = jax.grad(_nll(_expected(program), constants, chunk), (0, 1))
-    h_eta, h_dense = _push(jax.linearize(curved, eta, dense)[1], eta, dense)
+    curved = _nll(_expected(program), constants, chunk) if needs == "expected" else nll
+    h_eta, h_dense = _push(program, jax.grad(curved, (0, 1)), eta, dense)
     return value, gradient, _matrix_parts(program, chunk, h_eta, h_dense)
 
 
