@@ -18,6 +18,7 @@ import numpy as np
 from ..data.chunks import bucket
 from ..runtime import MAX_KERNEL_ROWS
 from .layout import Block, Layout
+from .loops import summed
 from .rows import Program, log_densities, penalty_value, widened
 
 UNROLLED = 6
@@ -229,15 +230,12 @@ def _by_piece(sharing: Sharing, u: jax.Array, constants: Any, common: Any, block
     size = length // -(-length // MAX_KERNEL_ROWS)
     cut = lambda axis, i: lambda x: jax.lax.dynamic_slice_in_dim(x, i * size, size, axis)
 
-    def piece(i: Any) -> Any:
+    def piece(i: Any, u: jax.Array, constants: Any, common: Any, block: Any) -> Any:
         own = {k: jax.tree.map(cut(2 if k == "designs" else 1, i), v) for k, v in block.items()}
         shared = {k: jax.tree.map(cut(1 if k == "designs" else 0, i), v) for k, v in common.items()}
         return _sums(sharing, u, constants, shared, own)
 
-    start = jnp.zeros((), jnp.int32)
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(piece, start))
-    add = lambda i, total: jax.tree.map(jnp.add, total, piece(i))
-    return jax.lax.fori_loop(start, length // size, add, zeros)
+    return summed(piece, jnp.zeros((), jnp.int32), length // size, u, constants, common, block)
 
 
 def _sums(sharing: Sharing, u: jax.Array, constants: Any, common: Any, block: Any) -> Any:

@@ -78,8 +78,12 @@ class Objective:
     @cached_property
     def large(self) -> bool:
         """Whether reading the designs takes time enough for one more program to be worth its compiling."""
-        each = NUMBERS_PER_TERM if self.program.unit == "all" else 1
-        return sum(part.n_chunks * part.rows for part in self.parts) * self.size * each >= MANY_NUMBERS
+        return self._numbers >= MANY_NUMBERS
+
+    @property
+    def _numbers(self) -> int:
+        """Those in the designs, about."""
+        return sum(part.n_chunks * part.rows for part in self.parts) * self.size
 
     @cached_property
     def hessian_cost(self) -> float:
@@ -87,10 +91,12 @@ class Objective:
 
         Where rows depend on each other, each parameter takes a pass of its own.
         """
-        if not self.large or self.penalised:
+        if self.penalised:
             return 1.0
         if self.program.unit == "all":
-            return 1.0 + self.size
+            return 1.0 + self.size if self._numbers * NUMBERS_PER_TERM >= MANY_NUMBERS else 1.0
+        if not self.large:
+            return 1.0
         linear = sum(b.stop - b.start for b in self.program.predictors)
         return 1.0 + linear * max(1, self.program.n_predictors) / COLUMNS_PER_READ
 

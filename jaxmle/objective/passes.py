@@ -26,6 +26,7 @@ from ..errors import ModelError
 from ..runtime import MAX_KERNEL_ROWS
 from . import designs
 from .designs import Columns
+from .loops import stacked, summed
 from .rows import Program, hashable, in_precision, log_densities, penalty_value, split, stacked_predictors
 
 TANGENTS_AT_ONCE = 32
@@ -232,13 +233,6 @@ def _in_u(program: Program, needs: str, sums: tuple) -> tuple:
     return sums[0], sums[1][order], _assemble(program, sums[2])
 
 
-# What a loop over chunks does is jitted within it: so it is traced once, for its shapes and in the loop.
-
-
-def _zeros(shapes: Any) -> Any:
-    return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-
-
 def sum_chunks(program: Program, body: Any, u: Any, constants: Any, data: dict, span: Any, own: Any = None) -> Any:
     """Σ over the chunks of `span` of `body(u, constants, chunk)`; `own` are arrays that begin with the span's first."""
 
@@ -248,20 +242,13 @@ def sum_chunks(program: Program, body: Any, u: Any, constants: Any, data: dict, 
             chunk |= _chunk(own, i - first)
         return body(u, constants, in_precision(program, chunk))
 
-    run, rest = jax.jit(run), (span[0], u, constants, data, own)
-    add = lambda i, total: jax.tree.map(jnp.add, total, run(i, *rest))
-    return jax.lax.fori_loop(span[0], span[1], add, _zeros(jax.eval_shape(run, span[0], *rest)))
+    return summed(run, span[0], span[1], span[0], u, constants, data, own)
 
 
 def _per_chunk(program: Program, length: int, body: Any, u: Any, constants: Any, data: dict, span: Any) -> Any:
     """`body(u, constants, chunk)` for every chunk of `span`, stacked, `length` of them; zeros after its end."""
-    run = jax.jit(lambda i, u, constants, data: body(u, constants, in_precision(program, _chunk(data, i))))
-    rest = u, constants, data
-    each = jax.eval_shape(run, span[0], *rest)
-    shapes = jax.tree.map(lambda s: jax.ShapeDtypeStruct((length, *s.shape), s.dtype), each)
-    write = lambda a, x, i: jax.lax.dynamic_update_index_in_dim(a, x, i - span[0], 0)
-    put = lambda i, all: jax.tree.map(lambda a, x: write(a, x, i), all, run(i, *rest))
-    return jax.lax.fori_loop(span[0], span[1], put, _zeros(shapes))
+    run = lambda i, u, constants, data: body(u, constants, in_precision(program, _chunk(data, i)))
+    return stacked(run, length, span[0], span[1], u, constants, data)
 
 
 _pass = partial(jax.jit, compiler_options=runtime.ONE_THREAD)

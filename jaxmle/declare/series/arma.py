@@ -20,7 +20,7 @@ from . import starts
 from .dependent import OfNumbers, in_order, read_series, seen_of
 from .order import AGE, column_or_none
 from .order import order as _order
-from .recurrence import moved, recurrence, times
+from .recurrence import moved, product, recurrence, times
 from .stationary import Invertible, Stationary, orders, partials_of
 
 
@@ -283,7 +283,7 @@ def _states_before(primals: Any, tangents: Any) -> Any:
     gain = jnp.where(seen[:, None], times(covariance[:, 0], turned) / variance, 0.0)
     passed = turned - jnp.pad(gain[:, None, :], ((0, 0), (0, gain.shape[1] - 1), (0, 0)))  # Lᵀ
     matrix = jnp.where(first[:, None, None], 0.0, moved(passed))
-    half = times(jnp.swapaxes(times(covariance, passed[:, None]), 1, 2), d_turned)  # L P dTᵀ
+    half = product(product(jnp.swapaxes(passed, 1, 2), covariance), d_turned)  # L P dTᵀ
     source = half + jnp.swapaxes(half, 1, 2) + d_spread
     d_covariance = recurrence(matrix, jnp.where(first[:, None, None], d_start, moved(source)))
     better = (times(covariance[:, 0], d_turned) + times(d_covariance[:, 0], passed)) / variance

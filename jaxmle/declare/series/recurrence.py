@@ -21,11 +21,14 @@ def moved(x: jax.Array, by: int = 1) -> jax.Array:
     return jnp.pad(x, ((by, 0), *((0, 0),) * (x.ndim - 1)))[: x.shape[0]]
 
 
+def product(x: jax.Array, a: jax.Array) -> jax.Array:
+    """x A for matrices (..., i, k) and (..., k, j), written out likewise."""
+    return times(x, a[..., None, :, :])
+
+
 def through(x: jax.Array, a: jax.Array) -> jax.Array:
     """x A for a vector, Aᵀ x A for a matrix, of one row or of all."""
-    if x.ndim < a.ndim:
-        return times(x, a)
-    return times(jnp.swapaxes(times(jnp.swapaxes(x, -1, -2), a[..., None, :, :]), -1, -2), a[..., None, :, :])
+    return times(x, a) if x.ndim < a.ndim else product(product(jnp.swapaxes(a, -1, -2), x), a)
 
 
 def recurrence(a: jax.Array, c: jax.Array) -> jax.Array:
@@ -34,9 +37,8 @@ def recurrence(a: jax.Array, c: jax.Array) -> jax.Array:
     Arguments:
         a: shape (n, k, k); `c`: vectors (n, k) or matrices (n, k, k).
     """
-    turned = jnp.swapaxes(
-        jnp.concatenate([a[1:], jnp.zeros_like(a[:1])]), 1, 2
-    )  # row t needs what row t + 1 took from it
+    after = jnp.concatenate([a[1:], jnp.zeros_like(a[:1])])
+    turned = jnp.swapaxes(after, 1, 2)  # row t needs what row t + 1 took from it
     return jax.lax.custom_linear_solve(
         lambda x: x - through(moved(x), a),
         c,
