@@ -10,8 +10,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,8 +38,8 @@ ONE_THREAD = {"xla_cpu_multi_thread_eigen": False}
 LANE_BYTES = 1 << 19
 """The least data that are worth another thread."""
 
-LANES_PER_CORE = 4
-"""Pieces of work for each core: who is done early takes another."""
+LARGE_BYTES = 1 << 27
+"""On so much data a core may fall behind another: it is cut into two pieces a core, and who is done early takes more."""
 
 
 def cores() -> int:
@@ -50,21 +51,36 @@ def cores() -> int:
 
 def spans(n: int, size: int) -> list[slice]:
     """range(n), on which there are `size` bytes of data, in pieces of one length (but for the last) for the cores."""
-    pieces = min(n, LANES_PER_CORE * cores(), size // LANE_BYTES) if cores() > 1 else 1
+    most = cores() * (2 if size >= LARGE_BYTES else 1)
+    pieces = min(n, most, size // LANE_BYTES) if cores() > 1 else 1
     length = -(-n // max(1, pieces)) or 1
     return [slice(i, min(i + length, n)) for i in range(0, n, length)]
 
 
 @functools.cache
-def _lanes() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores(), thread_name_prefix="jaxmle")
+def _helpers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, cores() - 1), thread_name_prefix="jaxmle")
 
 
 def in_lanes(f: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """`f` of every item, on as many cores as there are; `f` itself must not call this."""
-    if len(items) <= 1:
-        return [f(item) for item in items]
-    return list(_lanes().map(f, items))
+    """`f` of every item, on as many cores as there are, the caller's own among them; `f` must not call this itself."""
+    out, numbers = [None] * len(items), iter(range(len(items)))
+
+    def work() -> None:
+        try:
+            for i in numbers:
+                out[i] = f(items[i])
+        finally:
+            deque(numbers, maxlen=0)  # whoever fails leaves nothing to the others
+
+    helpers = [_helpers().submit(work) for _ in range(min(cores(), len(items)) - 1)]
+    try:
+        work()
+    finally:
+        wait(helpers)
+    for helper in helpers:
+        helper.result()
+    return out
 
 
 def setting(name: str) -> Any:

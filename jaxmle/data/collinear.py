@@ -21,6 +21,10 @@ honest design is far larger: 9e-5 in Longley's data, 5e-8 in Filip's polynomial 
 ROUNDINGS = 64
 """So many roundings of the combination's terms also count as nothing left: sums of large numbers that cancel."""
 
+INDEPENDENT = 1e-6
+"""Columns of unit length whose products have no smaller eigenvalue are independent: of none is a thousandth its length
+left, and rounding errors of the products are millions of times smaller."""
+
 MOST_COLUMNS = 1_500
 """Above so many columns, levels kept as codes are left out of the search."""
 
@@ -42,6 +46,8 @@ def aliased(design: Design, weights: np.ndarray | None = None) -> Aliased:
     rows = np.arange(len(design.matrix)) if weights is None else np.flatnonzero(np.asarray(weights) > 0)
     seen = _Seen(design, with_factors=bool(design.factors) and len(design.names) <= MOST_COLUMNS)
     eps = float(np.finfo(np.float32 if design.matrix.dtype == np.float32 else np.float64).eps)
+    if _surely_independent(seen.columns(seen.sample(rows, 4))):
+        return []
     sample = seen.sample(rows)
     for round_number in range(ROUNDS):
         columns = seen.columns(sample)
@@ -92,9 +98,9 @@ class _Seen:
         self.positions = list(range(len(design.names))) if with_factors else list(design.dense)
         self.dense = list(design.dense) if with_factors else list(range(design.matrix.shape[1]))
 
-    def sample(self, rows: np.ndarray) -> np.ndarray:
+    def sample(self, rows: np.ndarray, per_column: int = 20) -> np.ndarray:
         """The first rows to look at: some at random, and two with each level."""
-        size = max(SAMPLE_ROWS, 4 * len(self.positions)) if self.factors else max(SAMPLE_ROWS, 20 * len(self.positions))
+        size = max(SAMPLE_ROWS, (4 if self.factors else per_column) * len(self.positions))
         if len(rows) <= size:
             return rows
         chosen = [rows[np.random.default_rng(0).integers(0, len(rows), size)]]
@@ -161,6 +167,19 @@ class _Seen:
                 if f.first <= j < f.first + f.n_levels:
                     x[:, i] = codes == j - f.first
         return x, total, absolute
+
+
+def _surely_independent(columns: np.ndarray) -> bool:
+    """Whether no column (m, p) is a combination of others, beyond all doubt: `False` says nothing."""
+    length = np.sqrt(np.einsum("ij,ij->j", columns, columns))
+    if not (length > 0).all():
+        return False
+    scaled = columns / length
+    try:
+        np.linalg.cholesky(scaled.T @ scaled - INDEPENDENT * np.eye(len(length)))
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _combinations(columns: np.ndarray, eps: float) -> dict[int, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,9 @@ class Link(abc.ABC):
 
     name: str
 
+    symmetric: ClassVar[bool] = False
+    """Whether the natural value of minus eta is one minus that of eta."""
+
     @abc.abstractmethod
     def forward(self, theta: ArrayLike) -> Array:
         """The predictor `eta` of a natural value `theta`, elementwise."""
@@ -39,7 +43,13 @@ class Link(abc.ABC):
 
     def log_complement(self, eta: ArrayLike) -> Array:
         """The logarithm of one minus the natural value, with its digits in the tails."""
-        return jnp.log1p(-self.inverse(eta))
+        return self.log_inverse(jnp.negative(eta)) if self.symmetric else jnp.log1p(-self.inverse(eta))
+
+    def log_of_outcome(self, eta: ArrayLike, success: ArrayLike) -> Array:
+        """The logarithm of the natural value where `success`, else of one minus it."""
+        if self.symmetric:  # one logarithm, not two of which one is thrown away
+            return self.log_inverse(jnp.where(success, eta, jnp.negative(eta)))
+        return jnp.where(success, self.log_inverse(eta), self.log_complement(eta))
 
 
 @jax.custom_jvp
@@ -97,6 +107,7 @@ class Logit(Link):
     """eta = log(theta / (1 - theta)), 0 < theta < 1."""
 
     name: str = "logit"
+    symmetric = True
 
     def forward(self, theta: ArrayLike) -> Array:
         return jnp.log(theta) - jnp.log1p(jnp.negative(theta))
@@ -106,9 +117,6 @@ class Logit(Link):
 
     def log_inverse(self, eta: ArrayLike) -> Array:
         return log_sigmoid(eta)
-
-    def log_complement(self, eta: ArrayLike) -> Array:
-        return log_sigmoid(jnp.negative(eta))
 
 
 @dataclass(frozen=True)
@@ -134,6 +142,7 @@ class Probit(Link):
     """eta = the standard normal quantile of theta, 0 < theta < 1."""
 
     name: str = "probit"
+    symmetric = True
 
     def forward(self, theta: ArrayLike) -> Array:
         return ndtri(theta)
@@ -143,9 +152,6 @@ class Probit(Link):
 
     def log_inverse(self, eta: ArrayLike) -> Array:
         return log_ndtr(eta)
-
-    def log_complement(self, eta: ArrayLike) -> Array:
-        return log_ndtr(jnp.negative(eta))
 
 
 @dataclass(frozen=True)
@@ -191,6 +197,7 @@ class Cauchit(Link):
     """eta = tan(pi (theta - 1/2)), the Cauchy quantile of theta, 0 < theta < 1."""
 
     name: str = "cauchit"
+    symmetric = True
 
     def forward(self, theta: ArrayLike) -> Array:
         # in each tail from its own end: tan(pi (theta - 1/2)) is the same number for all theta < 1e-16
@@ -205,9 +212,6 @@ class Cauchit(Link):
 
     def log_inverse(self, eta: ArrayLike) -> Array:
         return jnp.log(self.inverse(eta))
-
-    def log_complement(self, eta: ArrayLike) -> Array:
-        return jnp.log(self.inverse(jnp.negative(eta)))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..objective.objective import Objective
 from ..solve.newton import DEAR
-from ..solve.quadratic import Quadratic
+from ..solve.quadratic import Quadratic, metric_of
 from ..solve.solver import finite
 
 STEPS = (1e-3, 1e-5, 1e-7, 1e-9, 1e-2, 1e-1)
@@ -54,11 +54,11 @@ def check_derivatives(objective: Objective, z: np.ndarray, n_directions: int = 2
     here = glimpse.evaluate(z)
     if not finite(here):
         return NOT_COMPARED
-    metric = Quadratic.of(here.gradient, here.matrix).metric
+    metric, needs = metric_of(here.gradient, here.matrix), _slopes(objective)
     rng = np.random.default_rng(seed)
     directions = rng.standard_normal((n_directions, len(z)))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    results = [_least_mismatch(glimpse, here, z, metric, v, STEPS) for v in directions]
+    results = [_least_mismatch(glimpse, needs, here, z, metric, v, STEPS) for v in directions]
     results = [r for r in results if r is not None]
     if not results:
         return NOT_COMPARED
@@ -66,23 +66,25 @@ def check_derivatives(objective: Objective, z: np.ndarray, n_directions: int = 2
     check = DerivativeCheck(score, hessian, noise)
     if check.ok:
         return check
-    long = [_least_mismatch(glimpse, here, z, metric, v, LONG_STEPS) for v in directions]
+    long = [_least_mismatch(glimpse, needs, here, z, metric, v, LONG_STEPS) for v in directions]
     rounding = all(r is not None and max(r[:2]) < 0.25 for r in long)
     suspects = []
     for i, v in enumerate(np.eye(len(z)) if len(z) <= 50 else ()):
-        found = _least_mismatch(glimpse, here, z, metric, v, STEPS)
+        found = _least_mismatch(glimpse, needs, here, z, metric, v, STEPS)
         if found is not None and max(found[:2]) > TOLERANCE:
             suspects.append(i)
     return DerivativeCheck(score, hessian, noise, tuple(suspects), rounding=rounding)
 
 
-def _least_mismatch(objective: Objective, here, z: np.ndarray, metric: np.ndarray, v: np.ndarray, steps: tuple):
+def _least_mismatch(
+    objective: Objective, needs: str, here, z: np.ndarray, metric: np.ndarray, v: np.ndarray, steps: tuple
+):
     """The least (score error, Hessian error, noise) along `v`, in standard errors, over the lengths `steps`.
 
-    None if no difference can be formed. Score and Hessian may agree at different lengths.
+    None if no difference can be formed. Away from z the objective is asked for what it `needs`. Score and Hessian may
+    agree at different lengths.
     """
     p = v / metric
-    needs = _slopes(objective)
     best = None
     for h in steps:
         high, low = z + h * p, z - h * p
@@ -106,7 +108,10 @@ def _least_mismatch(objective: Objective, here, z: np.ndarray, metric: np.ndarra
 
 
 def _slopes(objective: Objective) -> str:
-    """What is asked for where a gradient is wanted: a Hessian too, by the program that is there, if it costs little."""
+    """What is asked for where a gradient is wanted: a Hessian too, by the program that is there, if it costs little.
+
+    `objective` is that of all data, which knows whether there is a program for gradients too.
+    """
     return "gradient" if objective.hessian_cost > DEAR else "hessian"
 
 
@@ -119,7 +124,7 @@ def jitter(objective: Objective, z: np.ndarray, model: Quadratic) -> tuple[float
     glimpse = objective.glimpse()
     p = np.minimum(1e-8 / (model.metric * np.sqrt(len(z))), 1e-6 * np.maximum(np.abs(z), 1.0))
     p = np.maximum(p, 4 * np.spacing(np.abs(z)))
-    points = [glimpse.evaluate(z + k * p, _slopes(glimpse)) for k in range(9)]
+    points = [glimpse.evaluate(z + k * p, _slopes(objective)) for k in range(9)]
     points = [e for e in points if np.isfinite(e.value) and np.isfinite(e.gradient).all()]
     if len(points) < 5:  # an edge of the support, which is another finding
         return 0.0, 0.0

@@ -91,16 +91,13 @@ def _around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int) ->
     here, up, down = (objective.evaluate(z + s * step) for s in (0.0, 1.0, -1.0))
     if not all(np.isfinite(e.value) and np.isfinite(e.matrix).all() for e in (here, up, down)):
         return Neighbourhood(np.inf, np.inf, np.inf, finite=False)
-    within = lambda matrix: whiten.T @ matrix @ whiten
-    start = within(here.matrix)
+    start, above, below = (whiten.T @ e.matrix @ whiten for e in (here, up, down))
     share = np.trace(start) / len(z)  # of the information, in the chunks looked at
     if not share > 0:
         return None
-    changes = [
-        np.linalg.eigvalsh((there - start) / share)[[0, -1]] for there in (within(up.matrix), within(down.matrix))
-    ]
+    changes = [np.linalg.eigvalsh((there - start) / share)[[0, -1]] for there in (above, below)]
     ratio = max((float(r) for r in 1 + np.ravel(changes)), key=_size)
-    mean = (within(up.matrix) + 4 * start + within(down.matrix)) / 6
+    mean = (above + 4 * start + below) / 6
     moved = whiten.T @ (up.gradient - down.gradient) / (2 * RADIUS)
     scale = max(np.linalg.norm(mean @ v), share)
     corner = float(np.linalg.norm(moved - mean @ v) / scale)

@@ -238,7 +238,7 @@ class Objective:
         if len(sums) > 1:
             gradient = np.asarray(sums[1])[self.free] * self.scale
         if len(sums) > 2:
-            matrix = np.asarray(sums[2])[np.ix_(self.free, self.free)] * np.outer(self.scale, self.scale)
+            matrix = np.asarray(sums[2])[np.ix_(self.free, self.free)] * self.scale * self.scale[:, None]
             matrix = 0.5 * (matrix + matrix.T)
         return Evaluation(value, gradient, matrix)
 

@@ -13,6 +13,13 @@ FLAT = 1e-13
 """Eigenvalues of the scaled Hessian below this fraction of the largest are rounding errors of zero."""
 
 
+def metric_of(gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
+    """D: the unit of each coordinate, by the Hessian's diagonal, or where that is zero by the gradient."""
+    diagonal = np.sqrt(np.abs(np.diag(hessian)))
+    fallback = np.sqrt(np.abs(gradient))
+    return np.where(diagonal > 0, diagonal, np.where(fallback > 0, fallback, 1.0))
+
+
 @dataclass(frozen=True)
 class Quadratic:
     """value + g·p + ½ pᵀHp in the variables y = D p, D² = |diag H|: eigenvalues `curvature`, axes `axes`, slope `slope`.
@@ -27,9 +34,7 @@ class Quadratic:
 
     @staticmethod
     def of(gradient: np.ndarray, hessian: np.ndarray) -> Quadratic:
-        diagonal = np.sqrt(np.abs(np.diag(hessian)))
-        fallback = np.sqrt(np.abs(gradient))
-        metric = np.where(diagonal > 0, diagonal, np.where(fallback > 0, fallback, 1.0))
+        metric = metric_of(gradient, hessian)
         curvature, axes = np.linalg.eigh(hessian / np.outer(metric, metric))
         return Quadratic(metric, curvature, axes, axes.T @ (gradient / metric))
 

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jaxmle import datasets
+from jaxmle.data import collinear
 from jaxmle.data.collinear import aliased, in_words, without
 from jaxmle.data.design import Design
 from jaxmle.data.levels import Factor
@@ -154,3 +157,23 @@ def test_factors_alone():
     assert both.matrix.shape == (40, 0)
     assert len(aliased(both)) == 9  # h tells k
     assert aliased(Design.of(Linear("~ 0 + C(k)"), table, "rate")) == []
+
+
+def test_columns_that_are_plainly_independent_need_no_orthogonalising(monkeypatch):
+    def no(*_):
+        raise AssertionError("orthogonalised")
+
+    monkeypatch.setattr(collinear, "_combinations", no)
+    assert aliased(design(rows(3_000, 40))) == []
+    with pytest.raises(AssertionError, match="orthogonalised"):
+        aliased(design(np.column_stack([rows(3_000, 3), rows(3_000, 3).sum(axis=1)])))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 12), st.floats(-12, -2))
+def test_only_independent_columns_are_called_so(seed, p, power):
+    """Against singular values: of columns of unit length, the square of the smallest is the smallest eigenvalue."""
+    x = rows(200, p, seed)
+    x[:, -1] = x[:, :-1].sum(axis=1) + 10.0**power * x[:, -1]
+    smallest = np.linalg.svd(x / np.linalg.norm(x, axis=0), compute_uv=False)[-1]
+    assert collinear._surely_independent(x) == (smallest**2 > collinear.INDEPENDENT)

@@ -115,6 +115,8 @@ def test_logarithms_keep_the_digits_that_the_value_has_lost(name):
         log, complement = [float(mpmath.log(v)) for v in values], [float(mpmath.log(1 - v)) for v in values]
     np.testing.assert_allclose(ALL[name].log_inverse(eta), log, rtol=1e-12)
     np.testing.assert_allclose(ALL[name].log_complement(eta), complement, rtol=1e-12)
+    for success, expected in ((True, log), (False, complement)):
+        np.testing.assert_allclose(ALL[name].log_of_outcome(eta, np.full(len(eta), success)), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("theta", [1e-300, 1e-100, 1e-17, 1e-5])

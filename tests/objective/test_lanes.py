@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -144,3 +148,45 @@ def test_chunks_fit_the_cache():
     np.testing.assert_array_equal(matrix[:, 1:], whole[:, 1:])
     assert matrix.shape == whole.shape
     assert matrix.dtype == whole.dtype
+
+
+def test_the_caller_works_too_and_the_order_is_kept(monkeypatch):
+    threads, started = set(), threading.Barrier(3, timeout=60)
+    monkeypatch.setattr(runtime, "cores", lambda: 3)
+    pool = ThreadPoolExecutor(2)
+    monkeypatch.setattr(runtime, "_helpers", lambda: pool)
+
+    def square(i):
+        if i < 3:
+            started.wait()  # three at once, or this fails
+        threads.add(threading.get_ident())
+        return i * i
+
+    assert runtime.in_lanes(square, range(20)) == [i * i for i in range(20)]
+    assert threading.get_ident() in threads
+    assert len(threads) == 3
+    assert runtime.in_lanes(square, []) == []
+
+
+@pytest.mark.parametrize("culprit", [0, 7])
+def test_what_fails_in_a_lane_is_raised_and_the_rest_is_left(culprit):
+    done = []
+
+    def work(i):
+        if i == culprit:
+            raise KeyError(i)
+        done.append(i)
+        time.sleep(0.001)
+
+    with pytest.raises(KeyError, match=str(culprit)):
+        runtime.in_lanes(work, range(10_000))
+    assert len(done) < 100
+
+
+def test_pieces_of_work():
+    cut = lambda n, size: [s.stop - s.start for s in runtime.spans(n, size)]
+    assert cut(100, 1000) == [100]
+    assert sum(cut(1001, 1 << 40)) == 1001
+    if runtime.cores() > 1:
+        assert len(cut(100, 1 << 24)) == runtime.cores()
+        assert len(cut(100, 1 << 30)) == 2 * runtime.cores()

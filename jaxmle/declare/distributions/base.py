@@ -50,6 +50,10 @@ class OnScale:
         """The logarithm of one minus the value."""
         return self.link.log_complement(self.eta)
 
+    def log_of_outcome(self, success: Any) -> Any:
+        """The logarithm of the value where `success`, else of one minus it."""
+        return self.link.log_of_outcome(self.eta, success)
+
 
 if TYPE_CHECKING:
     _Base = Any  # annotates a field, whose value the class computes with, as a `Domain` does
@@ -150,6 +154,13 @@ class Distribution(abc.ABC):
         """The logarithm of one minus a parameter, from its predictor where it has one."""
         scaled = getattr(self, f"_{name}", None)
         return jnp.log1p(-getattr(self, name)) if scaled is None else scaled.log_complement
+
+    def log_of_outcome(self, name: str, success: Any) -> Any:
+        """The logarithm of a parameter where `success`, else of one minus it."""
+        scaled = getattr(self, f"_{name}", None)
+        if scaled is None:
+            return jnp.where(success, self.log_of(name), self.log_complement_of(name))
+        return scaled.log_of_outcome(success)
 
     def replaced(self, **fields: Any) -> Distribution:
         """The distribution with other values of some parameters."""

@@ -31,7 +31,7 @@ class Bernoulli(Distribution):
     concave = MappingProxyType({"prob": ("logit", "probit", "cloglog", "loglog")})
 
     def log_prob(self, y: Any) -> Any:
-        return jnp.where(y > 0.5, self.log_of("prob"), self.log_complement_of("prob"))
+        return self.log_of_outcome("prob", y > 0.5)
 
     def expectation(self) -> Any:
         return self.prob
