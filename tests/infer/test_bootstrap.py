@@ -23,9 +23,15 @@ def fit(data):
     return jm.fit(jm.bernoulli("y ~ x + z"), data)
 
 
+def drawn(units, n, key):
+    """How often each unit is drawn, by the seed of a bootstrap."""
+    rows = np.random.default_rng(key).integers(0, units, (n, units))
+    return np.array([[np.sum(sample == unit) for unit in range(units)] for sample in rows])
+
+
 def test_a_replicate_is_the_fit_of_its_sample(data, fit):
     boot = fit.bootstrap(40, key=5)
-    counts = np.random.default_rng(5).multinomial(70, np.full(70, 1 / 70), 40)
+    counts = drawn(70, 40, key=5)
     assert boot.n_failed == 0
     assert boot.names == tuple(fit.coef)
     for i in (0, 17):
@@ -45,8 +51,8 @@ def test_side_by_side_and_one_by_one(fit, monkeypatch):
 
 def test_clusters_are_drawn_whole(data, fit):
     boot = fit.bootstrap(8, cluster="town", key=1)
-    drawn = np.random.default_rng(1).multinomial(14, np.full(14, 1 / 14), 8)
-    again = jm.fit(jm.bernoulli("y ~ x + z"), data, weights=drawn[3][data["town"]].astype(float))
+    counts = drawn(14, 8, key=1)
+    again = jm.fit(jm.bernoulli("y ~ x + z"), data, weights=counts[3][data["town"]].astype(float))
     np.testing.assert_allclose(boot.coef[3], list(again.coef.values()), rtol=1e-6)
     assert "cluster" in repr(boot)
 
@@ -119,7 +125,7 @@ def test_units_of_groups():
         unit="person",
     )
     boot = jm.fit(model, {"y": y, "person": person}).bootstrap(12, key=7)
-    counts = np.random.default_rng(7).multinomial(25, np.full(25, 1 / 25), 12)
+    counts = drawn(25, 12, key=7)
     means = counts @ y.reshape(25, 3).sum(axis=1) / 75
     np.testing.assert_allclose(boot.coef[:, 0], means, rtol=1e-7)
 
@@ -152,7 +158,7 @@ def test_functions_of_the_parameters_on_every_replicate(fit):
 def test_penalised_and_held(data):
     ridge = jm.fit(jm.bernoulli("y ~ x + z"), data, penalty=jm.Ridge(2.0), fixed={"prob[z]": -0.5})
     boot = ridge.bootstrap(5, key=4)
-    counts = np.random.default_rng(4).multinomial(70, np.full(70, 1 / 70), 5)
+    counts = drawn(70, 5, key=4)
     again = jm.fit(
         jm.bernoulli("y ~ x + z"), data, penalty=jm.Ridge(2.0), fixed={"prob[z]": -0.5}, weights=counts[2].astype(float)
     )
