@@ -24,7 +24,7 @@ CHUNK_BYTES = 1 << 18
 FEWEST_ROWS = 512
 
 SAMPLE_SHARE = 32
-"""One unit in so many, drawn at random, is copied to the front: chunks of a sample, before those of all units."""
+"""One unit in so many, one at random from each stretch, is copied to the front: chunks of a sample, before all units."""
 
 SAMPLE_FROM = 8
 """The fewest chunks of which a sample is made."""
@@ -39,8 +39,8 @@ class Chunks:
 
     `columns` by name, `designs` in the order of the layout, `offsets` by parameter, `weights` (zero for padding), `mask`
     for groups only. First come the chunks of `sample`, units drawn at random, so many as fill them (none where there are
-    few chunks, or their order matters); then `count` chunks with every unit once, `units` says which at each position;
-    the rest is padding and never computed.
+    few chunks, or their order matters), in each chunk from everywhere; then `count` chunks with every unit once, `units`
+    says which at each position; the rest is padding and never computed.
     """
 
     columns: dict[str, np.ndarray]
@@ -114,16 +114,19 @@ class Order:
     def of(n: int, head: int, total: int, count: int, rows: int, drawn: bool) -> Order:
         """The order of n units that fill `count` of `total` chunks, or of more with a sample where it is to be `drawn`."""
         size = rows * -(-count // SAMPLE_SHARE) if drawn and count >= SAMPLE_FROM else 0
-        sample = np.random.default_rng(0).choice(n, size, replace=False)
+        ends = np.arange(size + 1) * n // max(size, 1)
+        sample = np.random.default_rng(0).integers(ends[:-1], ends[1:])
+        sample = sample.reshape(rows, -1).T.reshape(-1)  # every chunk has units from everywhere
         return Order(sample, head, max(total, bucket(size // rows + count)), rows)
 
     def units(self, n: int) -> np.ndarray:
-        return np.roll(np.arange(n), -self.head)
+        return np.concatenate([np.arange(self.head, n), np.arange(self.head)])
 
     def weights(self, weights: np.ndarray) -> np.ndarray:
-        out = np.zeros(self.chunks * self.rows)
-        whole = np.concatenate([weights[self.sample], weights[self.head :], weights[: self.head]])
-        out[: len(whole)] = whole
+        out, first, n = np.zeros(self.chunks * self.rows), len(self.sample), len(weights)
+        out[:first] = weights[self.sample]
+        out[first : first + n - self.head] = weights[self.head :]
+        out[first + n - self.head : first + n] = weights[: self.head]
         return out.reshape(self.chunks, self.rows)
 
     def cut(self, array: Any) -> np.ndarray:

@@ -109,7 +109,7 @@ class InPlace:
         flat = memory[before : before + (n_shared * rows + HEAD) * p]
         first = len(sample) // rows
         copied = np.empty((total - n_shared, rows, p), matrix.dtype)
-        copied[:first].reshape(-1, p)[:] = matrix[sample]
+        matrix.take(sample, axis=0, out=copied[:first].reshape(-1, p), mode="clip")  # "raise" makes another copy
         rest = np.concatenate([matrix[HEAD + n_shared * rows :], matrix[:HEAD]])
         after = copied[first : first + count - n_shared].reshape(-1, p)
         after[: len(rest)], after[len(rest) :] = rest, rest[-1]

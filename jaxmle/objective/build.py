@@ -200,8 +200,8 @@ def build(
         free=free,
         scale=column_scale(layout, seen.designs)[free],
         n_units=source.n_units,
-        shrinkage=shrinking and shrinkage_of(shrinking, layout, seen.designs, weights[source.rows]),
+        shrinkage=shrinking and shrinkage_of(shrinking, layout, seen.designs, source.kept(weights)),
     )
-    starts = suggested_starts(model, source, design_number, reading.starts, weights[source.rows]) if to_fit else {}
-    scattered = None if reading.scattered is None else partial(scattered_starts, reading, weights[source.rows])
+    starts = suggested_starts(model, source, design_number, reading.starts, source.kept(weights)) if to_fit else {}
+    scattered = None if reading.scattered is None else partial(scattered_starts, reading, source.kept(weights))
     return Built(objective, source, per_unit, model, reading.table, starts, reading.dropped, found, scattered)

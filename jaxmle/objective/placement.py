@@ -80,7 +80,7 @@ class Placement:
         """Put the chunks on the devices, the ones that hold data spread evenly; devices that get none are left out."""
         total, rows = chunks.weights.shape[0], chunks.weights.shape[-1]
         per_device = total // self.n_devices
-        position, before = np.arange(len(chunks.units)), len(chunks.sample) // rows
+        before = len(chunks.sample) // rows
         out = []
         for device, own in zip(self.devices, np.array_split(np.arange(chunks.count), self.n_devices)):
             if not len(own):
@@ -99,16 +99,16 @@ class Placement:
                 "weights": put(chunks.weights),
                 "mask": None if chunks.mask is None else put(chunks.mask),
             }
-            mine = position[own[0] * rows : (own[-1] + 1) * rows]
+            mine = chunks.units[own[0] * rows : (own[-1] + 1) * rows]
             first = before + own[0] - start
             at = np.arange(len(chunks.sample))
             sample = Placed(data, at // rows, at % rows, chunks.sample, (0, before)) if before else None
             out.append(
                 Placed(
                     data=data,
-                    chunk=mine // rows + before - start,
-                    row=mine % rows,
-                    units=chunks.units[mine],
+                    chunk=np.repeat(own + before - start, rows)[: len(mine)],
+                    row=np.tile(np.arange(rows), len(own))[: len(mine)],
+                    units=mine,
                     span=(int(first), int(first + len(own))),
                     sample=sample,
                 )

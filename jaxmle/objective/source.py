@@ -34,6 +34,11 @@ from .rows import Params, Row, hashable, scalar, terms_of_all, through_jax
 CLOSURE_LIMIT = 10_000
 
 
+def at_rows(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The values at different rows in order: all of them as they are."""
+    return values if len(rows) == len(values) else values[rows]
+
+
 @dataclass(frozen=True)
 class Source:
     """The data of a fit, read and validated: what each unit is made of. `rows` are the table's rows that were kept.
@@ -52,6 +57,10 @@ class Source:
     @property
     def n_units(self) -> int:
         return len(self.rows) if self.groups is None else len(self.groups.members)
+
+    def kept(self, values: np.ndarray) -> np.ndarray:
+        """What there is one of for each of the table's rows, for the rows that were kept."""
+        return at_rows(values, self.rows)
 
     def unit_labels(self, labels: Any, table: Table) -> np.ndarray:
         """Codes from zero, one per unit, of a column (by name) or of one label per row of the user's data.
@@ -251,7 +260,7 @@ def read_source(model: Model, table: Table, weights: np.ndarray, missing: str, c
     starts: Mapping[str, Any] = {}
     degenerate = scattered = None
     if family is not None:
-        bound = family.bind(model.params, small, weights[kept])
+        bound = family.bind(model.params, small, at_rows(weights, kept))
         model = replace(model, log_density=bound.conditional, params=bound.params)
         small, starts = small.with_columns(bound.encoded), bound.starts
         degenerate, scattered = bound.degenerate, bound.scattered
@@ -381,7 +390,7 @@ def _group_labels(table: Table, name: str) -> np.ndarray:
 
 def unit_weights(source: Source, weights: np.ndarray, unit: str) -> np.ndarray:
     """One weight per unit; raises `DataError` where the rows of a group disagree."""
-    kept = weights[source.rows]
+    kept = source.kept(weights)
     if source.groups is None:
         return kept
     bad = [k for k, m in zip(source.groups.keys, source.groups.members) if np.ptp(kept[m]) > 0]

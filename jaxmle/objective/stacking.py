@@ -86,7 +86,7 @@ def problems_of(
     base, free = fixing.apply(layout)
     l2 = np.zeros(layout.size)
     if shrinking is not None:
-        l2 = shrinkage_of(shrinking, layout, seen.designs, grouping.weights[source.rows]).l2
+        l2 = shrinkage_of(shrinking, layout, seen.designs, source.kept(grouping.weights)).l2
     bases, free = _held_by_set(layout, base, free, each)
     sharing = _sharing(program, free, reading, seen, grouping)
     return Problems(

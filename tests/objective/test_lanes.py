@@ -64,6 +64,9 @@ def test_the_first_chunks_are_a_sample_and_nothing_is_lost(objective, sorted_dat
     y, drawn = sorted_data["y"], sorted_data["y"][sample.parts[0].units]
     assert len(drawn) == sample.n_units == -(-part.n_chunks // 32) * part.rows
     assert abs(drawn.mean() - y.mean()) < 4 * y.std() / np.sqrt(len(drawn))
+    first = y[objective.glimpse().parts[0].units]  # a few of these: from everywhere too
+    assert len(first) < len(drawn)
+    assert abs(first.mean() - y.mean()) < 4 * y.std() / np.sqrt(len(first))
     z = np.zeros(objective.size)  # every rate is 1
     assert objective.value(z) == pytest.approx(N + gammaln(y + 1).sum(), rel=1e-6)
     np.testing.assert_allclose(objective.terms(z)[:5], -1 - np.log([1.0] * 5), rtol=1e-12)  # y = 0 there
