@@ -39,7 +39,7 @@ LANE_BYTES = 1 << 19
 """The least data that are worth another thread."""
 
 LARGE_BYTES = 1 << 27
-"""On so much data a core may fall behind another: it is cut into two pieces a core, and who is done early takes more."""
+"""On so much data a core may fall behind another: it is cut into four pieces a core, and who is done early takes more."""
 
 
 def cores() -> int:
@@ -51,7 +51,7 @@ def cores() -> int:
 
 def spans(n: int, size: int) -> list[slice]:
     """range(n), on which there are `size` bytes of data, in pieces of one length (but for the last) for the cores."""
-    most = cores() * (2 if size >= LARGE_BYTES else 1)
+    most = cores() * (4 if size >= LARGE_BYTES else 1)
     pieces = min(n, most, size // LANE_BYTES) if cores() > 1 else 1
     length = -(-n // max(1, pieces)) or 1
     return [slice(i, min(i + length, n)) for i in range(0, n, length)]

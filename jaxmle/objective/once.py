@@ -16,11 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import runtime
+from ..runtime import MAX_KERNEL_ROWS
 from .rows import ONCE, Program
 from .steps import RowDensity, Step, Traced, as_declared
 
 MANY_ROWS = 50_000
 """Fewer rows are not worth one more program to compile."""
+
+KERNELS = 8
+"""Kernels that one call runs: each call costs something by itself."""
 
 MOST_COLUMNS = 4
 """The most columns that are added: each takes memory, and is read in every pass."""
@@ -102,18 +106,20 @@ def once_for_all(program: Program, columns: Mapping[str, np.ndarray]) -> tuple[P
 
 
 def _computed(density: RowDensity, columns: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
-    found, _, _ = runtime.call_each(_values, [(density, chunk) for chunk in density.chunks(columns, n)])
-    by_chunk = [np.asarray(jax.device_get(values)) for values in found]
-    return {f"{ONCE}{k}": x[:n] for k, x in enumerate(np.concatenate(by_chunk, axis=1))}
+    pieces = density.chunks(columns, n, KERNELS * MAX_KERNEL_ROWS)
+    found, _, _ = runtime.call_each(_values, [(density, piece) for piece in pieces])
+    values = np.concatenate(jax.device_get(found), axis=1)
+    return {f"{ONCE}{k}": x[:n] for k, x in enumerate(values)}
 
 
-@partial(jax.jit, static_argnums=0)
-def _values(density: RowDensity, chunk: Mapping[str, jax.Array]) -> jax.Array:
-    """The values of the dear steps in every row of a chunk, (values, rows)."""
+@partial(jax.jit, static_argnums=0, compiler_options=runtime.ONE_THREAD)
+def _values(density: RowDensity, piece: Mapping[str, jax.Array]) -> jax.Array:
+    """The values of the dear steps in every row, (values, rows)."""
     traced = as_declared(density)
     chosen = dear_values(traced)
 
-    def of_row(row: Mapping[str, jax.Array]) -> jax.Array:
-        return jnp.stack(traced.steps.run(chosen, {i: row[n] for n, i in traced.columns.items()}))
+    def of_row(row: Mapping[str, jax.Array]) -> list[jax.Array]:
+        return traced.steps.run(chosen, {i: row[n] for n, i in traced.columns.items()})
 
-    return jax.vmap(of_row, out_axes=-1)(chunk)
+    kernels = jax.tree.map(lambda x: x.reshape(KERNELS, -1, *x.shape[1:]), piece)
+    return jnp.stack([x.reshape(-1) for x in jax.lax.map(jax.vmap(of_row), kernels)])

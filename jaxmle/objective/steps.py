@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 import jax
 import numpy as np
 
-from .. import runtime
 from ..data.chunks import bucket
 from ..declare.distributions.base import OnScale
 from ..declare.domains import Domain, Elementwise
@@ -169,9 +168,9 @@ class RowDensity:
         kinds = {"b": bool, "i": np.int64, "f": real}
         return {name: jax.ShapeDtypeStruct(shape, kinds[kind]) for name, shape, kind in self.columns}
 
-    def chunks(self, columns: Mapping[str, np.ndarray], n: int) -> Iterator[dict[str, np.ndarray]]:
-        """The n rows of columns in kernels of one size, the last filled up with the last row."""
-        rows = min(bucket(n), runtime.MAX_KERNEL_ROWS)
+    def chunks(self, columns: Mapping[str, np.ndarray], n: int, most: int) -> Iterator[dict[str, np.ndarray]]:
+        """The n rows of columns in pieces of one size, at most so many, the last filled up with the last row."""
+        rows = min(bucket(n), most)
         shapes = self.column_shapes(np.float64)
         for at in range(0, n, rows):
             some = slice(at, at + rows) if at + rows <= n else np.minimum(np.arange(at, at + rows), n - 1)

@@ -216,7 +216,7 @@ def _computed(density: RowDensity, analysis: Analysis, i: int, source: Source) -
     """The numbers by row of the parts of one sum that are to be computed, (rows, terms), or codes (rows,)."""
     n = len(source.rows)
     out: list[list[np.ndarray]] = []
-    for chunk in density.chunks(source.columns, n):
+    for chunk in density.chunks(source.columns, n, runtime.MAX_KERNEL_ROWS):
         values, _, _ = runtime.call(_numbers, density, analysis.names, i, chunk)
         out.append([np.asarray(v) for v in jax.device_get(values)])
     return [np.concatenate(pieces)[:n] for pieces in zip(*out)]
