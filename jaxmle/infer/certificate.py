@@ -144,12 +144,12 @@ def certify(
         return Certificate("improper", why, at_start=at_start), None
     if objective.size > (MAX_HESSIAN if solution.claims else NEWTON_SIZE):
         return _without_hessian(objective, solution, at_start), None
-    at = Evaluation(solution.value, solution.gradient, solution.hessian)
+    at, model = Evaluation(solution.value, solution.gradient, solution.hessian), solution.model
     if at.gradient is None or at.matrix is None:
-        at = objective.evaluate(z)
+        at, model = objective.evaluate(z), None
     if not finite(at):
         return _not_finite(objective, z, context, at_start), None
-    model = Quadratic.of(at.gradient, at.matrix)
+    model = model or Quadratic.of(at.gradient, at.matrix)
     at_optimum = check_derivatives(objective, z)
     nearby, lost = look_around(objective, z, model), lost_in_rounding(objective, z, model)
     case = Case(objective, solution, at, model, at_optimum, nearby, lost, context)

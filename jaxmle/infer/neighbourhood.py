@@ -22,6 +22,9 @@ exponential tail, e⁻ᶿ), or the information is zero (θ⁴), the search ends 
 LARGEST, SMALLEST = 3.0, 1 / 3
 """Ratios of the curvature to that at the maximum within which a change is no alarm."""
 
+SLIGHT = 0.1
+"""A change of the curvature, relative, of which no more need be known."""
+
 CORNER = 0.3
 """Relative difference, between the change of the score and what the Hessians say it is, that betrays a corner."""
 
@@ -95,8 +98,7 @@ def _around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int) ->
     share = np.trace(start) / len(z)  # of the information, in the chunks looked at
     if not share > 0:
         return None
-    changes = [np.linalg.eigvalsh((there - start) / share)[[0, -1]] for there in (above, below)]
-    ratio = max((float(r) for r in 1 + np.ravel(changes)), key=_size)
+    ratio = max((r for there in (above, below) for r in _ratios((there - start) / share)), key=_size)
     mean = (above + 4 * start + below) / 6
     moved = whiten.T @ (up.gradient - down.gradient) / (2 * RADIUS)
     scale = max(np.linalg.norm(mean @ v), share)
@@ -105,6 +107,14 @@ def _around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int) ->
     if bend >= BEND:
         bend = min(bend, _least_bend(objective, z, here, step, RADIUS**2 * share))
     return Neighbourhood(float(ratio), corner, bend)
+
+
+def _ratios(change: np.ndarray) -> tuple[float, float]:
+    """Bounds on how many times its size the curvature is after a change of the whitened Hessian: where this is small by
+    its norm, by that; else the least and the greatest."""
+    norm = float(np.linalg.norm(change))
+    low, high = (-norm, norm) if norm < SLIGHT else np.linalg.eigvalsh(change)[[0, -1]]
+    return 1 + float(low), 1 + float(high)
 
 
 def _askew(k: int, seed: int) -> np.ndarray:

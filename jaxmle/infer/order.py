@@ -28,7 +28,7 @@ def in_order(objective: Objective, model: Model, solution: Solution) -> Solution
         point = point if moved is None else moved
         if not any(np.allclose(point, other, rtol=SAME, atol=SAME) for _, other in optima):
             optima.append((value, point))
-    changed: dict[str, Any] = {} if z is None else dict(z=z, gradient=None, hessian=None, trace=())
+    changed: dict[str, Any] = {} if z is None else dict(z=z, gradient=None, hessian=None, model=None, trace=())
     return replace(solution, optima=tuple(optima), **changed)
 
 

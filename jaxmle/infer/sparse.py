@@ -41,7 +41,7 @@ def certify_sparse(
     zero = (z == 0) & (weights > 0)
     n_zero, n_penalised = int(zero.sum()), int((weights > 0).sum())
     if not finite(at):
-        return certify(objective, replace(solution, hessian=None), context, at_start)
+        return certify(objective, replace(solution, hessian=None, model=None), context, at_start)
     certificate = (
         _on_face(objective, solution, at, zero, context, at_start)
         if not zero.all()
@@ -85,6 +85,7 @@ def _on_face(
         value=face.value(solution.z[rest]),
         gradient=tilted[rest],
         hessian=at.matrix[np.ix_(rest, rest)],
+        model=None,
         trace=tuple(replace(r, step=None if r.step is None else r.step[rest]) for r in solution.trace),
         optima=(),
     )

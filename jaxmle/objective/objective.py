@@ -20,7 +20,7 @@ from .batches import Batches, batches_of, too_much_padding
 from .layout import Layout, naturalise
 from .passes import Evaluation
 from .placement import Placed, Placement, Stretch
-from .recent import MOST_PARAMETERS, Recent
+from .recent import Recent
 from .rows import Program
 from .shrinkage import Shrinkage
 
@@ -244,13 +244,13 @@ class Objective:
 
     def evaluate(self, z: np.ndarray, needs: str = "hessian", penalised: bool = True) -> Any:
         """Value, gradient and matrix at `z`; `needs` is as in `passes.evaluate`, or `em.EXPECTATION`."""
-        if needs != "hessian" or not penalised or self.size > MOST_PARAMETERS:
+        if needs != "hessian" or not penalised:
             return self._evaluate(z, needs, penalised)
         return self._recent.at(z, lambda: self._evaluate(z, needs, penalised))
 
     @cached_property
     def _recent(self) -> Recent:
-        return Recent()
+        return Recent(self.size)
 
     def _evaluate(self, z: np.ndarray, needs: str, penalised: bool) -> Any:
         self._count(needs)

@@ -8,15 +8,16 @@ import numpy as np
 
 from .passes import Evaluation
 
-REMEMBERED, MOST_PARAMETERS = 8, 64
-"""Evaluations that are kept, and the most parameters of which a Hessian is."""
+REMEMBERED, MOST_BYTES = 8, 1 << 23
+"""Evaluations that are kept at most, and the memory that they may take."""
 
 
 class Recent:
-    """Evaluations with a gradient and a matrix, by their points; nobody can change the arrays."""
+    """Evaluations with a gradient and a matrix of `size` parameters, by their points; nobody can change the arrays."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
         self._known: dict[bytes, Evaluation] = {}
+        self._most = min(REMEMBERED, MOST_BYTES // (8 * max(size, 1) ** 2))
 
     def at(self, z: np.ndarray, evaluate: Callable[[], Evaluation]) -> Evaluation:
         """What is known at `z`, or what `evaluate` finds."""
@@ -27,6 +28,6 @@ class Recent:
             for x in (found.gradient, found.matrix):
                 x.flags.writeable = False
         self._known[key] = found  # the last one asked for
-        while len(self._known) > REMEMBERED:
+        while len(self._known) > self._most:
             del self._known[next(iter(self._known))]
         return found

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .quadratic import Quadratic
+
 
 class Function(Protocol):
     """What a solver may ask of an objective."""
@@ -88,6 +90,8 @@ class Solution:
     notes: tuple[str, ...] = field(default=())
     claims: bool = True
     """Whether the solver looks for an optimum that can be proved."""
+    model: Quadratic | None = None
+    """What the solver made of `gradient` and `hessian`, where it knows both."""
 
 
 class Solver(abc.ABC):
@@ -166,11 +170,12 @@ def drive(
                 watch(Progress(n_steps, state.value, state.gain, state.z, seconds, state.units, state.losses))
     except KeyboardInterrupt:
         state = replace(state, stop=INTERRUPTED)
+    known = solver.needs == "hessian" and not getattr(state, "stale", False)
     return Solution(
         z=state.z,
         value=state.value,
         gradient=state.gradient,
-        hessian=state.matrix if solver.needs == "hessian" and not getattr(state, "stale", False) else None,
+        hessian=state.matrix if known else None,
         stop=state.stop,
         n_steps=n_steps,
         seconds=time.perf_counter() - start,
@@ -179,6 +184,7 @@ def drive(
         optima=state.optima,
         notes=state.notes,
         claims=solver.polishes,
+        model=getattr(state, "model", None) if known else None,
     )
 
 
