@@ -77,8 +77,9 @@ def in_lanes(f: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     try:
         work()
     finally:
-        wait(helpers)
-    for helper in helpers:
+        begun = [helper for helper in helpers if not helper.cancel()]  # the others are busy with another thread's
+        wait(begun)
+    for helper in begun:
         helper.result()
     return out
 
