@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -75,7 +76,7 @@ def bind(
     kept = {name: functions[name] for name in called}
     stored = [learn(label, expression, table, parameter, kept) for label, expression in factors]
     terms = _structure(f"~ {right}", shown, stored)
-    for i, reduced in {tuple(m) for term in terms for _, members in term for m in members}:
+    for i, reduced in {m for term in terms for _, members in term for m in members}:
         if Values(stored[i], table, parameter, kept).width(reduced) == 0:
             level, label = stored[i]["levels"][0], stored[i]["label"]
             raise DataError(
@@ -184,24 +185,27 @@ def _placeholders(right: str, functions: Functions) -> tuple[str, list[tuple[str
     return " ".join(pieces), list(number), tuple(dict.fromkeys(called))
 
 
-def _structure(text: str, shown: str, stored: list[dict[str, Any]]) -> list[list[list[Any]]]:
-    """The terms: for each what its columns are products of, `[scale, [[factor, whether of reduced rank], ...]]`.
+Structure = tuple[tuple[tuple[float, tuple[tuple[int, bool], ...]], ...], ...]
+"""The terms: for each what its columns are products of, `(scale, ((factor, whether of reduced rank), ...))`."""
 
-    Raises:
-        ModelError: for a formula that formulaic cannot read.
-    """
-    pandas = formulaic("materializers.pandas").pandas
-    stand_in = {"v": [0.0, 1.0]}
-    for i, factor in enumerate(stored):
-        stand_in[f"v{i}"] = pandas.Categorical(["a", "b"]) if factor["spans"] else [0.0, 1.0]
+
+def _structure(text: str, shown: str, stored: list[dict[str, Any]]) -> Structure:
+    """What the terms of a formula are; raises `ModelError` for one that formulaic cannot read."""
     try:
-        made = formulaic().model_matrix(shown, pandas.DataFrame(stand_in), context={})
-        structure = made.model_spec.structure
+        return _read(shown, tuple(bool(factor["spans"]) for factor in stored))
     except (formulaic("errors").FormulaicError, ValueError, TypeError, RecursionError) as error:
         why = re.sub(r"\x1b\[[0-9;]*m|⧛|⧚", "", str(error)).strip().split("\n")[0]
         why = re.sub(r"\bv(\d+)\b", lambda m: quoted(stored[int(m.group(1))]["label"]), why)
         raise ModelError(f"The formula {text!r} cannot be read: {why}") from None
-    return [
-        [[float(s.scale), [[int(f.factor.expr[1:]), bool(f.reduced)] for f in s.factors]] for s in row.scoped_terms]
-        for row in structure
-    ]
+
+
+@lru_cache(maxsize=256)
+def _read(shown: str, spans: tuple[bool, ...]) -> Structure:
+    """What formulaic makes of a formula of placeholders, of which some are levels."""
+    pandas = formulaic("materializers.pandas").pandas
+    stand_in = {"v": [0.0, 1.0]}
+    for i, levels in enumerate(spans):
+        stand_in[f"v{i}"] = pandas.Categorical(["a", "b"]) if levels else [0.0, 1.0]
+    structure = formulaic().model_matrix(shown, pandas.DataFrame(stand_in), context={}).model_spec.structure
+    factors = lambda s: tuple((int(f.factor.expr[1:]), bool(f.reduced)) for f in s.factors)
+    return tuple(tuple((float(s.scale), factors(s)) for s in row.scoped_terms) for row in structure)
