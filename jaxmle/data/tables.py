@@ -83,7 +83,8 @@ class Table:
             else:
                 source = self._source[name]
                 values = source if isinstance(source, np.ndarray) else _from_series(source)
-            values = values.view()
+            # numbers that are far apart, as in a column of a matrix, are read many times: once is enough
+            values = (np.ascontiguousarray(values) if values.ndim == 1 else values).view()
             values.flags.writeable = False
             self._arrays[name] = values
         return self._arrays[name]

@@ -61,8 +61,9 @@ def test_mapping_keeps_the_callers_arrays():
     for name, values in columns.items():
         got = table.numeric(name)
         assert (got.dtype, got.shape) == (values.dtype, values.shape), name
-        assert np.shares_memory(got, values), name
-        assert np.shares_memory(table.column(name), values), name
+        together = values.ndim > 1 or values.flags.c_contiguous  # numbers far apart are copied side by side, once
+        assert np.shares_memory(got, values) == together, name
+        assert np.shares_memory(got, table.column(name)), name
         np.testing.assert_array_equal(got, before[name])
         with pytest.raises(ValueError, match="read-only"):
             got[...] = 0
@@ -117,7 +118,7 @@ def test_structured_arrays():
     data = np.array([(1, 2.5, [1, 2]), (3, 4.5, [3, 4])], [("i", "i4"), ("x", "f8"), ("m", "f8", (2,))])
     table = Table.read(data)
     assert table.names == ("i", "x", "m")
-    assert np.shares_memory(table.numeric("x"), data)
+    assert table.numeric("x").tolist() == [2.5, 4.5]
     assert table.numeric("m").tolist() == [[1, 2], [3, 4]]
     assert table.numeric("i").dtype == np.int32
     assert Table.read(np.rec.array(data)).numeric("x").tolist() == [2.5, 4.5]
