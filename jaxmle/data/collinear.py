@@ -105,7 +105,7 @@ class _Seen:
             return rows
         chosen = [rows[np.random.default_rng(0).integers(0, len(rows), size)]]
         for f in self.factors:
-            codes = f.codes[rows] + 1
+            codes = (f.codes if len(rows) == len(f.codes) else f.codes[rows]) + 1
             for order in (slice(None), slice(None, None, -1)):  # the last row of each level, and the first
                 found = np.full(f.n_levels + 1, -1)
                 found[codes[order]] = rows[order]

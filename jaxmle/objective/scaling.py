@@ -28,7 +28,7 @@ def _log2_sizes(design: Design) -> np.ndarray:
     out = np.zeros(len(design.names))
     out[list(design.dense)] = np.concatenate([_log2_size(piece) for piece in pieces_of(design.matrix)])
     for f in design.factors:
-        count = np.bincount(f.codes[f.codes >= 0], minlength=f.n_levels)
+        count = np.bincount(f.codes + 1, minlength=f.n_levels + 1)[1:]  # the reference level is no column
         out[f.first : f.first + f.n_levels] = 0.5 * np.log2(np.where(count > 0, count / len(f.codes), 1.0))
     return out
 
