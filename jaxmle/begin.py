@@ -120,7 +120,7 @@ def with_held_out(method: Any, built: Built, table: Table) -> Any:
     column = getattr(method, "validation", None)
     if not isinstance(column, str):
         return method
-    values = table.column(column, "the argument validation")[built.source.rows]
+    values = built.source.kept(table.column(column, "the argument validation"))
     if values.shape != (len(built.source.rows),) or not all(v in (0, 1) for v in values.tolist()):
         raise DataError(f"validation={column!r} names a column that must be true or false in each row (or 1 and 0).")
     mask = values.astype(bool)

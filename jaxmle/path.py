@@ -227,7 +227,7 @@ def _set_up(
     again = lambda other: fit(other, data, progress=False, **kept)
     objective, source = built.objective, built.source
     lasso = ElasticNet(1.0, 1.0, penalty.parameters, penalty.standardize, penalty.factors)
-    size = shrinkage_of(lasso, objective.layout, source.designs, rows[source.rows]).l1[objective.free] * objective.scale
+    size = shrinkage_of(lasso, objective.layout, source.designs, source.kept(rows)).l1[objective.free] * objective.scale
     return Setting(table, built, objective, penalty, at_start, tol, max_steps, again), z, size
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from .design import Design
 from .formula import drop_columns
+from .tables import at_rows
 
 SMALL = 1e-11
 """A column is dependent if so little of its length is left beside earlier ones. The smallest share that is left of an
@@ -27,6 +28,9 @@ left, and rounding errors of the products are millions of times smaller."""
 
 MOST_COLUMNS = 1_500
 """Above so many columns, levels kept as codes are left out of the search."""
+
+FEW, MANY = 4, 20
+"""Rows of a sample for each column: for a first look, and where that leaves doubt, so that rare columns are in it too."""
 
 SAMPLE_ROWS = 2_000
 BLOCK = 64
@@ -46,9 +50,10 @@ def aliased(design: Design, weights: np.ndarray | None = None) -> Aliased:
     rows = np.arange(len(design.matrix)) if weights is None else np.flatnonzero(np.asarray(weights) > 0)
     seen = _Seen(design, with_factors=bool(design.factors) and len(design.names) <= MOST_COLUMNS)
     eps = float(np.finfo(np.float32 if design.matrix.dtype == np.float32 else np.float64).eps)
-    if _surely_independent(seen.columns(seen.sample(rows, 4))):
+    sample = seen.sample(rows, FEW)
+    if _surely_independent(seen.columns(sample)):
         return []
-    sample = seen.sample(rows)
+    sample = sample if seen.factors else seen.sample(rows, MANY)  # levels have their rows already
     for round_number in range(ROUNDS):
         columns = seen.columns(sample)
         combinations = _combinations(columns, eps)
@@ -98,14 +103,14 @@ class _Seen:
         self.positions = list(range(len(design.names))) if with_factors else list(design.dense)
         self.dense = list(design.dense) if with_factors else list(range(design.matrix.shape[1]))
 
-    def sample(self, rows: np.ndarray, per_column: int = 20) -> np.ndarray:
+    def sample(self, rows: np.ndarray, per_column: int) -> np.ndarray:
         """The first rows to look at: some at random, and two with each level."""
-        size = max(SAMPLE_ROWS, (4 if self.factors else per_column) * len(self.positions))
+        size = max(SAMPLE_ROWS, per_column * len(self.positions))
         if len(rows) <= size:
             return rows
         chosen = [rows[np.random.default_rng(0).integers(0, len(rows), size)]]
         for f in self.factors:
-            codes = (f.codes if len(rows) == len(f.codes) else f.codes[rows]) + 1
+            codes = at_rows(f.codes, rows) + 1
             for order in (slice(None), slice(None, None, -1)):  # the last row of each level, and the first
                 found = np.full(f.n_levels + 1, -1)
                 found[codes[order]] = rows[order]

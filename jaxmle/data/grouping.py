@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, rows_in_words
-from .tables import Table, read_weights
+from .tables import Table, at_rows, read_weights
 from .validate import check_finite, column_array
 
 
@@ -40,7 +40,7 @@ class Grouping:
                 return np.arange(1, n + 1) * self.each, None
             codes = kept // self.each
         else:
-            codes = self.codes if len(kept) == len(self.codes) else self.codes[kept]
+            codes = at_rows(self.codes, kept)
         ends = np.cumsum(np.bincount(codes, minlength=n))
         together = bool((codes[1:] >= codes[:-1]).all())
         return ends, None if together else np.argsort(codes, kind="stable")
@@ -49,7 +49,7 @@ class Grouping:
         """The weights of the rows that are kept, data set after data set where all share them."""
         if self.own is not None:
             return self.own[:, kept].reshape(-1)
-        return self.weights if len(kept) == self.table.n_rows else self.weights[kept]
+        return at_rows(self.weights, kept)
 
     def of(self, g: int) -> tuple[Table, np.ndarray]:
         """The rows of a data set, and their weights."""

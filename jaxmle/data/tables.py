@@ -165,6 +165,11 @@ class Table:
         return f"Table({self.n_rows:,} rows, {len(self.names)} columns: {shown})"
 
 
+def at_rows(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The values at different rows in order: all of them as they are."""
+    return values if len(rows) == len(values) else values[rows]
+
+
 def read_weights(weights: Any, table: Table, name: str) -> np.ndarray:
     """Weights (n,) in float64, from a column name or an array.
 

@@ -21,7 +21,7 @@ from ..data.design import Design, offset_of
 from ..data.expressions import names_in
 from ..data.formula import bind, expand, split_offset, variables, without
 from ..data.grouping import codes_of
-from ..data.tables import Table, check_finite
+from ..data.tables import Table, at_rows, check_finite
 from ..declare.conditional import Conditional
 from ..declare.distributions.base import OnScale
 from ..declare.domains import Domain, Elementwise
@@ -32,11 +32,6 @@ from ..errors import DataError, FitWarning, ModelError, rows_in_words
 from .rows import Params, Row, hashable, scalar, terms_of_all, through_jax
 
 CLOSURE_LIMIT = 10_000
-
-
-def at_rows(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The values at different rows in order: all of them as they are."""
-    return values if len(rows) == len(values) else values[rows]
 
 
 @dataclass(frozen=True)
@@ -71,11 +66,12 @@ class Source:
         column = np.asarray(table.column(labels, "the argument cluster") if isinstance(labels, str) else labels)
         if column.shape != (table.n_rows,):
             raise DataError(f"cluster= needs one label per row, shape ({table.n_rows},); got shape {column.shape}.")
-        labelled = check_finite({"cluster": column[self.rows]}, "drop", "the argument cluster")
+        column = self.kept(column)
+        labelled = check_finite({"cluster": column}, "drop", "the argument cluster")
         if labelled is not None:
             lost = rows_in_words(self.rows[~labelled])
             raise DataError(f"cluster= has missing labels in {lost}: every row of the fit needs one.")
-        codes = codes_of(column[self.rows])[0]
+        codes = codes_of(column)[0]
         if self.groups is None:
             return codes
         if any(np.ptp(codes[m]) for m in self.groups.members):
