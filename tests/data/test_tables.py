@@ -285,7 +285,7 @@ def test_object_array_of_equal_arrays_asks_for_stack():
 
 
 def test_sparse_matrix_asks_for_toarray():
-    sparse = pytest.importorskip("scipy.sparse")
+    sparse = pytest.importorskip("scipy.sparse", reason="SciPy is an extra")
     with refused("'x'", "sparse", "toarray()"):
         Table.read({"x": sparse.eye(3).tocsr()})
 

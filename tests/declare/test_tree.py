@@ -112,7 +112,7 @@ def test_a_module_is_fitted_like_its_arrays(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::jaxmle.FitWarning")
 def test_a_module_of_equinox_is_taken_as_it_is():
-    eqx = pytest.importorskip("equinox")
+    eqx = pytest.importorskip("equinox", reason="equinox is not installed; jaxmle needs nothing of it")
     net = eqx.nn.MLP(2, "scalar", width_size=150, depth=1, activation=jnp.tanh, key=jax.random.key(0))
     density = lambda p, row: -0.5 * (row["y"] - p["equinox"](row["x"])) ** 2
     fit = jm.fit(jm.Model(density, {"equinox": jm.Tree(net)}), DATA, solver=jm.Minibatch(optax.adam(0.01), epochs=60))

@@ -55,7 +55,7 @@ def test_the_numbers_are_those_of_a_loop(logistic):
 
 
 def test_statsmodels_says_the_same(logistic):
-    sm = pytest.importorskip("statsmodels.api")
+    sm = pytest.importorskip("statsmodels.api", reason="statsmodels is an extra")
     data, fits = logistic
     d = of_group(data, "three")
     x = np.column_stack([np.ones(len(d["y"])), d["x"], d["z"]])
@@ -125,7 +125,7 @@ def test_tidy_has_a_row_for_each_estimate(logistic):
 
 
 def test_pandas_in_pandas_out_and_labels_of_any_type():
-    pd = pytest.importorskip("pandas")
+    pd = pytest.importorskip("pandas", reason="pandas is an extra")
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"y": rng.poisson(3.0, 90), "gene": np.repeat([7, 3, 11], 30), "x": rng.normal(size=90)})
     fits = jm.fit_many(jm.poisson("y ~ x"), frame, by="gene")

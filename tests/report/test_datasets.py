@@ -48,7 +48,7 @@ def test_norris_by_the_textbook():
 
 
 def test_digits_are_those_of_scikit_learn():
-    sklearn = pytest.importorskip("sklearn.datasets")
+    sklearn = pytest.importorskip("sklearn.datasets", reason="scikit-learn is an extra, and has the same data")
     data, theirs = load("digits"), sklearn.load_digits()
     assert np.array_equal(np.stack([data[f"pixel{i}"] for i in range(64)], axis=1), theirs.data)
     assert np.array_equal(data["digit"], theirs.target)
