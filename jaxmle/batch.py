@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from . import runtime
+from . import blas, runtime
 from .begin import movable
 from .data.grouping import Grouping, grouped, stacked
 from .declare.conditional import Conditional
@@ -80,7 +80,7 @@ def fit_many(
         DataError: for data that cannot be used.
     """
     began = time.perf_counter()
-    with runtime.Compilation() as compilation:
+    with runtime.Compilation() as compilation, blas.one_thread:
         _check(model, penalty)
         own = model.log_density.response if isinstance(model.log_density, Conditional) else ()
         grouping = stacked(data, own, weights) if by is None else grouped(data, by, weights, missing)

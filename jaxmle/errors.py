@@ -20,7 +20,7 @@ class FitWarning(UserWarning):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of an error message about an unknown name: the closest known name, and all of them."""
-    known = [str(k) for k in known]
+    known = list(dict.fromkeys(map(str, known)))
     folded = {k.lower(): k for k in reversed(known)}
     close = difflib.get_close_matches(str(name).lower(), folded, n=1)
     hint = f" Did you mean {folded[close[0]]!r}?" if close else ""

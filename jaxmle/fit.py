@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from . import blas
 from .begin import among_starts, begin, scattered, warm_start, with_held_out
 from .data.tables import Table, read_weights
 from .declare.conditional import Conditional
@@ -126,55 +127,56 @@ def fit(
     if isinstance(penalty, ElasticNet) and penalty.strength is None:
         name = type(penalty).__name__
         raise ModelError(f"{name} needs a strength: jm.{name}(0.1); jm.cross_validate chooses one by the data.")
-    placement = Placement.of(devices)
-    table = Table.read(data)
-    all_weights = all_weights_of(weights, probability_weights, table)
-    built = build(
-        model,
-        table,
-        weights=all_weights,
-        fixed=fixed,
-        penalty=penalty,
-        missing=missing,
-        collinear=collinear,
-        chunk_rows=chunk_rows,
-        precision=precision,
-        placement=placement,
-    )
-    objective, model = built.objective, built.model
-    method, why = method_for(objective, solver)
-    single = precision == "float32" and getattr(method, "polishes", True)
-    method = configured(method, max(tol or 0.0, SINGLE_TOL) if single else tol, max_steps, key)
-    method = with_held_out(method, built, table)
-    z, at_start = begin(built, start, method)
-    z, noted = among_starts(objective, z, method, start, key)
-    method = scattered(built, start, method)
-    with Reporter(progress, method, objective) as reporter:
-        watch = _both(reporter.watch, callback)
-        z, informed, note = warm_start(objective, z, method)
-        solution = past_corners(objective, informed.minimise(objective, z, watch), watch)
-        solution = in_order(objective, model, replace(solution, notes=(*solution.notes, *note, *noted)))
-        if precision == "float32" and solution.stop not in (FAILED, INTERRUPTED):
-            objective, solution = finish_in_double(objective, solution, method, tol, watch)
-    if solution.stop == FAILED:
-        context = context_of(built, objective)
-        blame = find_blame(objective, solution.z, context.names, context.rows, context.unit)
-        raise ModelError(
-            f"At the start values, {blame.words if blame else 'the log-likelihood is not finite.'} {BAD_START}"
+    with blas.one_thread:
+        placement = Placement.of(devices)
+        table = Table.read(data)
+        all_weights = all_weights_of(weights, probability_weights, table)
+        built = build(
+            model,
+            table,
+            weights=all_weights,
+            fixed=fixed,
+            penalty=penalty,
+            missing=missing,
+            collinear=collinear,
+            chunk_rows=chunk_rows,
+            precision=precision,
+            placement=placement,
         )
-    again = lambda other: fit(
-        other,
-        data,
-        weights=weights,
-        probability_weights=probability_weights,
-        missing=missing,
-        collinear=collinear,
-        chunk_rows=chunk_rows,
-        devices=devices,
-        progress=False,
-    )
-    sampling = probability_weights is not None
-    return conclude(table, built, objective, solution, at_start, why, sampling, penalty_words(penalty), again)
+        objective, model = built.objective, built.model
+        method, why = method_for(objective, solver)
+        single = precision == "float32" and getattr(method, "polishes", True)
+        method = configured(method, max(tol or 0.0, SINGLE_TOL) if single else tol, max_steps, key)
+        method = with_held_out(method, built, table)
+        z, at_start = begin(built, start, method)
+        z, noted = among_starts(objective, z, method, start, key)
+        method = scattered(built, start, method)
+        with Reporter(progress, method, objective) as reporter:
+            watch = _both(reporter.watch, callback)
+            z, informed, note = warm_start(objective, z, method)
+            solution = past_corners(objective, informed.minimise(objective, z, watch), watch)
+            solution = in_order(objective, model, replace(solution, notes=(*solution.notes, *note, *noted)))
+            if precision == "float32" and solution.stop not in (FAILED, INTERRUPTED):
+                objective, solution = finish_in_double(objective, solution, method, tol, watch)
+        if solution.stop == FAILED:
+            context = context_of(built, objective)
+            blame = find_blame(objective, solution.z, context.names, context.rows, context.unit)
+            raise ModelError(
+                f"At the start values, {blame.words if blame else 'the log-likelihood is not finite.'} {BAD_START}"
+            )
+        again = lambda other: fit(
+            other,
+            data,
+            weights=weights,
+            probability_weights=probability_weights,
+            missing=missing,
+            collinear=collinear,
+            chunk_rows=chunk_rows,
+            devices=devices,
+            progress=False,
+        )
+        sampling = probability_weights is not None
+        return conclude(table, built, objective, solution, at_start, why, sampling, penalty_words(penalty), again)
 
 
 def conclude(

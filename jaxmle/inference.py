@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from . import blas
 from .data.tables import Table
 from .declare.model import Model
 from .errors import ModelError
@@ -178,7 +179,8 @@ class Inference:
         if method == "profile":
             if simultaneous:
                 raise ModelError("simultaneous=True goes with method='wald': profiles are of one coefficient each.")
-            return profile_ends(self, asked, level)
+            with blas.one_thread:
+                return profile_ends(self, asked, level)
         known = self._with_covariance
         low, high = wald_intervals(known, level, largest_z(known, asked, level) if simultaneous else None)
         wald = {name: (float(a), float(b)) for name, a, b in zip(self.estimates.names, low, high)}
@@ -195,7 +197,8 @@ class Inference:
         Raises:
             ModelError: for an unknown name, and where there is no profile likelihood.
         """
-        return profile_of_fit(self, what, level)
+        with blas.one_thread:
+            return profile_of_fit(self, what, level)
 
     def bootstrap(self, n: int = 1000, kind: str = "pairs", cluster: Any = None, key: int = 0) -> Bootstrap:
         """The estimates on resampled data sets, and what follows from them; all data sets are fitted as one batch.
@@ -212,8 +215,9 @@ class Inference:
         Raises:
             ModelError: for arguments that make no sense, and for a fit that has no proved optimum or no data.
         """
-        optimum = optimum_of(self, "A bootstrap")
-        return resampled(self, optimum, self._with_covariance.std_errors, n, kind, self._clusters(cluster), key)
+        with blas.one_thread:
+            optimum = optimum_of(self, "A bootstrap")
+            return resampled(self, optimum, self._with_covariance.std_errors, n, kind, self._clusters(cluster), key)
 
     def goodness_of_fit(self, n: int = 1000, key: int = 0) -> GoodnessOfFit:
         """Whether the responses may come from the fitted distribution: tests with p-values by parametric bootstrap.

@@ -112,7 +112,7 @@ def _usable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-class _Shared:
+class Shared:
     """A setting of the whole process that threads share: the first to come opens it, the last to go closes it."""
 
     def __init__(self, opened: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
@@ -154,7 +154,7 @@ def _compile_cache() -> Iterator[None]:
         compilation_cache.reset_cache()
 
 
-compile_cache = _Shared(_compile_cache)
+compile_cache = Shared(_compile_cache)
 """What is compiled while a thread is inside is kept on disk; JAX's global settings are as before afterwards."""
 
 
@@ -218,7 +218,7 @@ def _flush_stderr() -> None:
             sys.stderr.flush()
 
 
-quiet_loader = _Shared(_quiet_loader)
+quiet_loader = Shared(_quiet_loader)
 
 
 class Compilation:

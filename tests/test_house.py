@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "jaxmle"
 FILES = sorted(ROOT.rglob("*.py"))
 
-ROOMS = ("errors", "runtime", "numerics", "declare", "data", "objective", "solve", "infer", "report", "door")
+ROOMS = ("errors", "runtime", "blas", "numerics", "declare", "data", "objective", "solve", "infer", "report", "door")
 """From the ground up: a file imports only from its own room and those before it."""
 
 DOOR = {

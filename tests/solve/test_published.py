@@ -12,7 +12,7 @@ from jaxmle.solve.lbfgs import LBFGS
 from jaxmle.solve.newton import Newton
 from jaxmle.solve.newton_cg import NewtonCG
 from jaxmle.solve.quadratic import Quadratic
-from jaxmle.solve.solver import DONE
+from jaxmle.solve.solver import DONE, STALLED
 
 from .problems import PROBLEMS
 
@@ -27,6 +27,8 @@ OPTIONS = {
 ELSEWHERE = {("Biggs EXP6", "Newton")}
 # The Hessian is singular at the minimum, or its condition beyond 1e16: the decrement says nothing there.
 SINGULAR = {"Powell singular", "Powell badly scaled", "Meyer"}
+# There, of twenty starts that differ in the fourteenth digit, fifteen see the gain fall below `tol` and five no lower value.
+LOST_IN_ROUNDING = {("Meyer", "LBFGS")}
 
 each_problem = pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.name)
 each_solver = pytest.mark.parametrize("name", SOLVERS)
@@ -62,7 +64,7 @@ def test_reaches_a_published_minimum(problem, name):
     if (problem.name, name) in ELSEWHERE:
         assert solution.stop != DONE
         return
-    assert solution.stop == DONE
+    assert solution.stop == DONE or ((problem.name, name) in LOST_IN_ROUNDING and solution.stop == STALLED)
     assert any(within(solution.value, v) and within(v, solution.value) for v in problem.minima)
 
 
