@@ -13,12 +13,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..declare.formula import Formula, expand, quoted, right_side, split_offset, split_response, tokens
 from ..errors import DataError, ModelError
+from .beside import Beside
 from .expressions import formulaic, names_in
 from .levels import Factor
 from .state import from_json, to_json
@@ -33,8 +34,11 @@ CODES_FROM = 8
 
 LARGEST_POWER = 8
 
-Columns = tuple[tuple[str, ...], np.ndarray, tuple[Factor, ...]]
-"""Names of all columns, those that are numbers (n, k) in the order of the names, and the factors kept as codes."""
+Columns = tuple[tuple[str, ...], np.ndarray | Beside, tuple[Factor, ...]]
+"""Names of all columns, those that are numbers (n, k) in the order of the names, and the factors kept as codes.
+
+A matrix of the user's that is a term by itself is among the numbers as it is, not a copy.
+"""
 
 
 def variables(text: str) -> tuple[str, ...]:
@@ -99,26 +103,50 @@ def columns(formula: Formula, table: Table, parameter: str) -> Columns:
     scoped = [s for term in state["terms"] for s in term]
     count = Counter(i for _, members in scoped for i, _ in members)
     names: list[str] = []
-    dense: list[tuple[int, tuple[np.ndarray, ...], float]] = []  # position, what is multiplied
+    pieces: list[np.ndarray | list[Product]] = []  # matrices of the user's, and columns to be written between them
     factors: list[Factor] = []
     for scale, members in scoped:
         i, reduced = members[0] if len(members) == 1 else (-1, False)
-        if i >= 0 and count[i] == 1 and scale == 1 and values[i].may_be_codes(reduced, CODES_FROM):
+        alone = i >= 0 and count[i] == 1 and scale == 1
+        if alone and values[i].may_be_codes(reduced, CODES_FROM):
             labels, factor = values[i].factor(reduced, len(names))
             names += labels
             factors.append(factor)
             continue
+        if alone and (own := values[i].matrix) is not None:
+            names += [label for label, _ in values[i].fields]
+            pieces.append(own)
+            continue
         for chosen in product(*(values[i].columns(reduced) for i, reduced in reversed(members))):
-            dense.append((len(names), tuple(column for _, column in reversed(chosen)), scale))
-            names.append(":".join(label for label, _ in reversed(chosen)) or "Intercept")
+            if not pieces or not isinstance(pieces[-1], list):
+                pieces.append([])
+            name = ":".join(label for label, _ in reversed(chosen)) or "Intercept"
+            pieces[-1].append(Product(name, tuple(column for _, column in reversed(chosen)), scale))  # type: ignore[union-attr]
+            names.append(name)
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise DataError(f"The formula {formula.text!r} of {parameter!r} has two columns of the name {twice[0]!r}.")
     types = [v.dtype for i, v in enumerate(values) if count[i] and v.dtype is not None]
     floats = any(t.kind == "f" for t in types)  # float32 where numbers are; zeros and ones take any type
     kind = np.result_type(np.float32, *types) if floats else np.dtype(np.float64)
-    matrix = np.empty((table.n_rows, len(dense)), kind, order="F")
-    for column, (at, made_of, scale) in zip(matrix.T, dense):
+    written = [p if isinstance(p, np.ndarray) else _written(p, kind, table, parameter) for p in pieces or [[]]]
+    matrix = written[0] if len(written) == 1 else Beside(tuple(written))
+    all_columns = (tuple(names), matrix, tuple(factors))
+    return drop_columns(*all_columns, state["dropped"]) if state["dropped"] else all_columns
+
+
+class Product(NamedTuple):
+    """A column of a design: what is multiplied, nothing for a constant."""
+
+    name: str
+    made_of: tuple[np.ndarray, ...]
+    scale: float
+
+
+def _written(products: list[Product], kind: np.dtype, table: Table, parameter: str) -> np.ndarray:
+    """The products as columns of one matrix (n, k); raises `DataError` where one is not finite."""
+    matrix = np.empty((table.n_rows, len(products)), kind, order="F")
+    for column, (name, made_of, scale) in zip(matrix.T, products):
         column[:] = made_of[0] if made_of else 1.0
         with np.errstate(over="ignore"):
             for other in made_of[1:]:
@@ -126,9 +154,8 @@ def columns(formula: Formula, table: Table, parameter: str) -> Columns:
             if scale != 1:
                 column *= scale
             if len(made_of) > 1 and not np.isfinite(column.sum()):
-                refuse_infinite(column, names[at], table, parameter)
-    all_columns = (tuple(names), matrix, tuple(factors))
-    return drop_columns(*all_columns, state["dropped"]) if state["dropped"] else all_columns
+                refuse_infinite(column, name, table, parameter)
+    return matrix
 
 
 def without(formula: Formula, positions: Iterable[int], n_columns: int) -> Formula:

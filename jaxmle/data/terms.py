@@ -159,6 +159,14 @@ class Values:
                 refuse_infinite(column, self.label, self.table, self.parameter, self.expression.columns)
         return out
 
+    @property
+    def matrix(self) -> np.ndarray | None:
+        """The user's own matrix (n, k), where the factor is that as it stands, rows first in memory."""
+        if self.stored["kind"] != "numbers":
+            return None
+        values = self.table.numeric(self.expression.columns[0], role_of(self.parameter))
+        return values if values.ndim == 2 and values.flags.c_contiguous else None
+
     @cached_property
     def dtype(self) -> np.dtype | None:
         """The type of the numbers that this factor is made of, None for levels."""

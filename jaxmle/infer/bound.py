@@ -14,7 +14,7 @@ from ..declare.conditional import conditional_of
 from ..declare.model import Model
 from ..errors import ModelError
 from ..objective.rebuild import bound, read, rebuilt, whole_truth
-from .covariance import observed
+from .covariance import carried, observed
 from .predict import data_sets, simulated_columns
 from .reported import Reported
 from .robust import information_at
@@ -106,7 +106,7 @@ def cramer_rao(
     draw = lambda n, key: data_sets(model, truth, table, n, key)
     information, about = information_at(objective, z, (), draw, draws, key)
     reported = Reported.at(objective, z)
-    covariance = reported.jacobian @ observed(information) @ reported.jacobian.T
+    covariance = carried(reported.jacobian, observed(information))
     if not np.isfinite(covariance).all():
         raise ModelError(
             "The expected information is singular: from these rows the parameters cannot be told apart, whatever the "

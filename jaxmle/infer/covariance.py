@@ -19,8 +19,18 @@ def observed(hessian: np.ndarray, withheld: Sequence[Direction] = ()) -> np.ndar
     metric = np.sqrt(np.abs(np.diag(hessian)))
     metric = np.where(metric > 0, metric, 1.0)
     scaled = hessian / np.outer(metric, metric)
+    if not withheld:
+        return _inverse(scaled) / np.outer(metric, metric)
     rest = complement([d.vector for d in withheld], metric)
     return rest @ _inverse(rest.T @ scaled @ rest) @ rest.T / np.outer(metric, metric)
+
+
+def carried(jacobian: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """J V Jᵀ, the covariance of functions of what has the covariance V; most often each is of one parameter alone."""
+    diagonal = np.diagonal(jacobian)
+    if jacobian.shape == covariance.shape and np.count_nonzero(jacobian) == np.count_nonzero(diagonal):
+        return diagonal[:, None] * covariance * diagonal
+    return jacobian @ covariance @ jacobian.T
 
 
 def complement(vectors: Sequence[np.ndarray], metric: np.ndarray) -> np.ndarray:

@@ -94,26 +94,28 @@ def _around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int) ->
     here, up, down = (objective.evaluate(z + s * step) for s in (0.0, 1.0, -1.0))
     if not all(np.isfinite(e.value) and np.isfinite(e.matrix).all() for e in (here, up, down)):
         return Neighbourhood(np.inf, np.inf, np.inf, finite=False)
-    start, above, below = (whiten.T @ e.matrix @ whiten for e in (here, up, down))
-    share = np.trace(start) / len(z)  # of the information, in the chunks looked at
+    inverse = whiten @ whiten.T
+    share = np.sum(inverse * here.matrix) / len(z)  # of the information, in the chunks looked at
     if not share > 0:
         return None
-    ratio = max((r for there in (above, below) for r in _ratios((there - start) / share)), key=_size)
-    mean = (above + 4 * start + below) / 6
+    changes = [(there.matrix - here.matrix) / share for there in (up, down)]
+    ratio = max((r for change in changes for r in _ratios(change, inverse, whiten)), key=_size)
+    mean = whiten.T @ ((up.matrix + 4 * here.matrix + down.matrix) @ (whiten @ v)) / 6
     moved = whiten.T @ (up.gradient - down.gradient) / (2 * RADIUS)
-    scale = max(np.linalg.norm(mean @ v), share)
-    corner = float(np.linalg.norm(moved - mean @ v) / scale)
+    scale = max(np.linalg.norm(mean), share)
+    corner = float(np.linalg.norm(moved - mean) / scale)
     bend = _bend(z, step, here, up, down, RADIUS**2 * share)
     if bend >= BEND:
         bend = min(bend, _least_bend(objective, z, here, step, RADIUS**2 * share))
     return Neighbourhood(float(ratio), corner, bend)
 
 
-def _ratios(change: np.ndarray) -> tuple[float, float]:
-    """Bounds on how many times its size the curvature is after a change of the whitened Hessian: where this is small by
-    its norm, by that; else the least and the greatest."""
-    norm = float(np.linalg.norm(change))
-    low, high = (-norm, norm) if norm < SLIGHT else np.linalg.eigvalsh(change)[[0, -1]]
+def _ratios(change: np.ndarray, inverse: np.ndarray, whiten: np.ndarray) -> tuple[float, float]:
+    """Bounds on how many times its size the curvature is after a change of the Hessian, whose inverse was W Wᵀ: where the
+    change is small by its norm ‖Wᵀ ΔH W‖, by that; else the least and the greatest."""
+    relative = inverse @ change
+    norm = float(np.sqrt(max(np.sum(relative * relative.T), 0.0)))
+    low, high = (-norm, norm) if norm < SLIGHT else np.linalg.eigvalsh(whiten.T @ change @ whiten)[[0, -1]]
     return 1 + float(low), 1 + float(high)
 
 

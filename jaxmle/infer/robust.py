@@ -14,7 +14,7 @@ from ..objective.expectation import expected_information, simulated_information
 from ..objective.leverage import MOST_NUMBERS, adjusted_scores, shares
 from ..objective.objective import Objective
 from ..solve.choose import NEWTON_SIZE
-from .covariance import bartlett, clustered, contributions, crossed, meat, observed, outer_product
+from .covariance import bartlett, carried, clustered, contributions, crossed, meat, observed, outer_product
 from .directions import Direction
 from .estimates import Estimates, nothing_known
 from .reported import Reported
@@ -112,8 +112,7 @@ def covariance_of(
     if kind not in ("observed", "opg", "expected"):
         in_z = in_z @ _middle(estimates, objective, z, hessian, choice, sampling_weights) @ in_z
     reported = Reported.at(objective, z)
-    jacobian = reported.jacobian
-    covariance = jacobian @ in_z @ jacobian.T
+    covariance = carried(reported.jacobian, in_z)
     reason = "the information matrix is not positive definite"
     if len(choice.clusters) > 1 and _indefinite(covariance):
         reason = "two-way clustering gives it a negative variance"

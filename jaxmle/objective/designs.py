@@ -319,8 +319,10 @@ def _tabulated(
     return table.reshape(w.shape[0], f.size + 1, width)
 
 
-WIDE = 96
-"""Columns from which a symmetric product is put together from its upper half, which a smaller one does not repay."""
+STRIP = 24
+"""The fewest columns of a strip of a symmetric product: of narrower ones, what is not computed twice costs more."""
+
+MOST_STRIPS = 4
 
 
 def _of_numbers(f: Numbers, left: jax.Array, w: jax.Array, g: Numbers, right: jax.Array) -> jax.Array:
@@ -333,10 +335,13 @@ def _of_numbers(f: Numbers, left: jax.Array, w: jax.Array, g: Numbers, right: ja
 
 
 def _symmetric(f: Numbers, x: jax.Array, w: jax.Array) -> jax.Array:
-    """X diag(w) Xᵀ for several w, shape (n, rows): five eighths of the work of all entries."""
+    """X diag(w) Xᵀ for several w, shape (n, rows), in strips from the diagonal on: with four, five eighths of the work."""
     size = x.shape[1] if isinstance(f, ByRow) else x.shape[0]
+    strips = min(MOST_STRIPS, size // STRIP)
+    if strips < 2:
+        return _of_numbers(f, x, w, f, x)
     some = lambda start, stop: x[:, start:stop] if isinstance(f, ByRow) else x[start:stop]
-    cuts = np.array_split(np.arange(size), 4)
+    cuts = np.array_split(np.arange(size), strips)
     upper = [_of_numbers(f, some(cut[0], cut[-1] + 1), w, f, some(cut[0], size)) for cut in cuts]
     rows = []
     for i, cut in enumerate(cuts):
@@ -350,8 +355,8 @@ def _block(x: tuple[Part, jax.Array], w: jax.Array, y: tuple[Part, jax.Array]) -
     diagonal), levels of different factors (n, levels, levels: cross-tabulations; the `half` of a list with itself)."""
     (f, left), (g, right) = x, y
     if (f is None or isinstance(f, ByRow)) and (g is None or isinstance(g, ByRow)):
-        wide = left is right and left.shape[isinstance(f, ByRow)] >= WIDE
-        return (_symmetric(f, left, w) if wide else _of_numbers(f, left, w, g, right)).astype(jnp.float64)
+        sums = _symmetric(f, left, w) if left is right else _of_numbers(f, left, w, g, right)
+        return sums.astype(jnp.float64)
     if f is None or isinstance(f, ByRow):
         return _by_level(g, right, w[:, None, :] * _by_column(f, left)[None])  # type: ignore[arg-type]
     if g is None or isinstance(g, ByRow):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .. import runtime
 from ..data.beside import pieces_of
 from ..data.design import Design
 from .layout import Layout
@@ -33,18 +32,23 @@ def _log2_sizes(design: Design) -> np.ndarray:
     return out
 
 
+ENOUGH = 1 << 16
+"""So many rows, from everywhere, tell the size of a column."""
+
+
 def _log2_size(matrix: np.ndarray) -> np.ndarray:
-    """The logarithm of each column's root mean square; zero for a column of zeros."""
-
-    def squares(some: slice) -> np.ndarray:
-        with np.errstate(over="ignore", under="ignore"):  # of this thread
-            return np.einsum("ij,ij->j", matrix[some], matrix[some], dtype=np.float64)
-
+    """The logarithm of each column's root mean square, about; zero for a column of zeros."""
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
-        square = sum(runtime.in_lanes(squares, runtime.spans(len(matrix), matrix.nbytes))) / len(matrix)
+        square = _mean_square(matrix[:: max(1, len(matrix) // ENOUGH)])
+        if not square.all():  # zero in these rows, or in all
+            square = _mean_square(matrix)
         out = 0.5 * np.log2(square)
     for j in np.flatnonzero(~((square > 1e-290) & (square < np.inf))):  # squares beyond the range of a float
         column = matrix[:, j].astype(np.float64)
         largest = np.abs(column).max()
         out[j] = np.log2(largest) + 0.5 * np.log2(np.mean(np.square(column / largest))) if largest > 0 else 0.0
     return out
+
+
+def _mean_square(matrix: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->j", matrix, matrix, dtype=np.float64) / len(matrix)

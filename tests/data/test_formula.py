@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from jaxmle.data.beside import pieces_of
 from jaxmle.data.design import Design
 from jaxmle.data.formula import bind, columns, without
 from jaxmle.data.tables import Table
@@ -167,6 +168,20 @@ def test_matrix_columns_are_taken_one_by_one():
     ours = design("X + log(Y)", {"X": X, "Y": X[:, :2] + 1})
     assert ours.names == ("Intercept", "X[0]", "X[1]", "X[2]", "log(Y)[0]", "log(Y)[1]")
     np.testing.assert_array_equal(ours.matrix[:, 1:4], X)
+
+
+def test_a_matrix_that_is_a_term_by_itself_is_not_copied():
+    X, z = np.arange(12.0).reshape(4, 3), np.array([2.0, 3.0, 5.0, 7.0])
+    table = {"X": X, "z": z, "s": np.array(list("abab")), "W": np.asfortranarray(X)}
+    ours = design("z + X + s", table)
+    assert [np.shares_memory(piece, X) for piece in pieces_of(ours.matrix)] == [False, True, False]
+    assert ours.names == ("Intercept", "z", "X[0]", "X[1]", "X[2]", "s[b]")
+    np.testing.assert_array_equal(ours.matrix, np.column_stack([np.ones(4), z, X, [0, 1, 0, 1]]))
+    multiplied = design("X + X:z", table)
+    assert not any(np.shares_memory(piece, X) for piece in pieces_of(multiplied.matrix))
+    np.testing.assert_array_equal(multiplied.matrix, np.column_stack([np.ones(4), X, X * z[:, None]]))
+    columns_first = design("W", table)
+    np.testing.assert_array_equal(columns_first.matrix, np.column_stack([np.ones(4), X]))
 
 
 def test_columns_can_be_left_out_for_good():
