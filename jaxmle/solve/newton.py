@@ -35,12 +35,22 @@ NEAR = 5e-4
 """But no farther from the optimum, in standard errors: near enough to be proved."""
 
 
+TRIES = 40
+"""Steps refused one after the other at which a search has stalled, but for last ones.
+
+They go to the minimum in the directions in which the curvature is positive: where it is not, rounding errors may have made
+it up, as they do along a parameter that has gone to its limit. Gradients judge them, for the values' `jitter` is larger: how
+much they changed over steps that should have gained nothing to speak of.
+"""
+
+
 @dataclass(frozen=True)
 class NewtonState(State):
     model: Quadratic = None  # type: ignore[assignment]
     radius: float = np.inf
     decrement: float = np.inf
     tries: int = 0
+    jitter: float = 0.0
     trial: np.ndarray = None  # type: ignore[assignment]
     polished: int = 0
     milestone: float = np.inf
@@ -112,8 +122,11 @@ class Newton(Solver):
 
     def ask(self, state: NewtonState) -> NewtonState:
         """The state with the next point to evaluate in `trial`, or stopped if there is none."""
-        step = state.model.within(state.radius)
-        trial = state.z + state.model.to_z(step)
+        trial = state.z + state.model.to_z(state.model.within(state.radius))
+        if np.array_equal(trial, state.z) and not state.model.positive:
+            state = replace(state, tries=TRIES)
+        if state.tries >= TRIES:
+            trial = state.z + state.model.to_z(state.model.newton())
         if not np.isfinite(trial).all() or np.array_equal(trial, state.z):
             return replace(state, stop=STALLED)
         return replace(state, trial=trial)
@@ -127,10 +140,18 @@ class Newton(Solver):
             return self._refuse(state, 0.1 * length)
         noise = 1e-14 * (abs(state.value) + len(state.z))
         gained = state.value - evaluation.value
+        if predicted <= WORTHWHILE:
+            state = replace(state, jitter=max(state.jitter, abs(gained)))
+        if state.tries >= TRIES:
+            moved = self._at(state, state.trial, evaluation)
+            better = gained >= -2 * state.jitter and moved.model.distance < 0.1 * state.model.distance
+            return moved if better else replace(state, stop=STALLED)
         if predicted <= 10 * noise:  # the values can no longer tell: the decrement decides
             moved = self._at(state, state.trial, evaluation)
             if gained >= -100 * noise and moved.decrement < state.decrement:
                 return self._judge(replace(moved, radius=max(state.radius, length), tries=0), state)
+            if not state.model.positive:
+                return replace(state, tries=TRIES)
             return replace(state, stop=DONE if 0.5 * state.decrement**2 <= self.tol else STALLED)
         ratio = gained / predicted
         if ratio < 1e-4:
@@ -179,8 +200,6 @@ class Newton(Solver):
         return replace(state, polished=state.polished + 1)
 
     def _refuse(self, state: NewtonState, radius: float) -> NewtonState:
-        if state.tries >= 40:
-            return replace(state, stop=STALLED)
         return replace(state, radius=radius, tries=state.tries + 1, trial=None)
 
 

@@ -56,10 +56,15 @@ class Quadratic:
         """√(gᵀH⁻¹g): the distance to the minimum in standard errors; flat directions are left out; inf if not convex."""
         if self.curvature.size and self.curvature[0] < -self.floor:
             return np.inf
-        curved = self.curvature > self.floor
-        flat = np.abs(self.slope[~curved]).max(initial=0.0)
+        flat = np.abs(self.slope[self.curvature <= self.floor]).max(initial=0.0)
         if flat > 1e-6 * max(1.0, np.abs(self.slope).max(initial=0.0)):
             return np.inf
+        return self.distance
+
+    @property
+    def distance(self) -> float:
+        """The distance to the minimum in the directions of positive curvature alone, in standard errors."""
+        curved = self.curvature > self.floor
         return float(np.sqrt(np.sum(self.slope[curved] ** 2 / self.curvature[curved])))
 
     def newton(self) -> np.ndarray:

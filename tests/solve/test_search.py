@@ -11,7 +11,7 @@ from jaxmle.solve.lbfgs import LBFGS, Memory
 from jaxmle.solve.multistart import MultiStart
 from jaxmle.solve.newton import Newton
 from jaxmle.solve.newton_cg import NewtonCG
-from jaxmle.solve.solver import DONE, FAILED, INTERRUPTED, MAX_STEPS, RUNNING
+from jaxmle.solve.solver import DONE, FAILED, INTERRUPTED, MAX_STEPS, RUNNING, STALLED
 
 from .functions import Evaluation, Lined, Smooth
 from .problems import PROBLEMS, wood
@@ -269,3 +269,21 @@ def test_a_large_constant_does_not_disturb_the_end():
         solution = solver.minimise(f, np.array([3.0, 3.0, 3.0]))
         assert solution.stop == DONE, solver.name
         np.testing.assert_allclose(solution.z, TARGET, atol=1e-5)
+
+
+class Jittering:
+    """½·40 (z₀ − 1)² and, along z₁, nothing but rounding errors: of the value, and a curvature that they made up."""
+
+    size = 2
+
+    def evaluate(self, z, needs="hessian"):
+        jitter = 0.02 * np.sin(1e13 * z[1])
+        gradient = np.array([40 * (z[0] - 1), -0.02])
+        return Evaluation(20 * (z[0] - 1) ** 2 + jitter, gradient, np.array([[40.0, 1e-9], [1e-9, -0.02]]))
+
+
+@pytest.mark.parametrize("start", [0.9, 0.98, 1.003])
+def test_newton_finishes_what_rounding_errors_beside_it_do_not_concern(start):
+    solution = Newton().minimise(Jittering(), np.array([start, 26.5]))
+    assert solution.stop == STALLED
+    assert solution.z[0] == pytest.approx(1.0, abs=1e-8)
