@@ -153,7 +153,7 @@ def _candidates(
     if escaping is not None:
         yield escaping
     moved = sum((r.step for r in solution.trace if r.step is not None), np.zeros_like(z))
-    if moved.any():
+    if np.abs(moved).max(initial=0.0) >= LONG:
         yield moved
     bounded, others, dependent = [], [], np.zeros(len(z), bool)
     for i, number in enumerate(owner):

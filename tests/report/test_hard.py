@@ -1,12 +1,14 @@
 """Hard likelihoods are solved or reported for what they are, each against an answer found without a search by jaxmle."""
 
 import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import jaxmle as jm
 from jaxmle.demos.hard import Outcome, attempt, show
 from jaxmle.demos.hardness.ground import exact_powers
 from jaxmle.demos.hardness.hard import REFUSED
@@ -30,6 +32,16 @@ def test_it_is_solved_or_reported(name, capsys):
         assert outcome.fit is not None
         assert len(outcome.fit.optima) == HARD[name].optima
     assert outcome.holds
+
+
+def test_a_corner_is_no_way_to_infinity_whatever_the_last_digits():
+    """The last steps of a search at a corner are short, and lead anywhere."""
+    hard = HARD["least absolute deviations"]
+    for k in range(20):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", jm.FitWarning)
+            fit = jm.fit(hard.model, {**hard.data, "y": hard.data["y"] * (1 + 1e-9 * k)})
+        assert fit.certificate.status == hard.status
 
 
 def test_all_optima_of_the_cauchy_likelihood():
