@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from . import blas
 from .data.tables import Table
 from .declare.model import Model
 from .declare.penalties import ElasticNet, Lasso
@@ -51,7 +52,8 @@ class Setting:
         """The minimum at a strength, from `z`."""
         there = self.at(strength, objective)
         method = configured(method_for(there, None)[0], self.tol, self.max_steps, 0)
-        solution = method.minimise(there, z)
+        with blas.one_thread:
+            solution = method.minimise(there, z)
         if solution.stop == FAILED:
             raise ModelError(f"The log-likelihood is not finite where the search of strength {strength:.4g} starts.")
         return solution
@@ -174,11 +176,12 @@ def fit_path(
     penalty = Lasso() if penalty is None else penalty
     arguments = dict(weights=weights, fixed=fixed, missing=missing, chunk_rows=chunk_rows)
     grid = _checked(penalty, strengths, n_strengths, min_ratio)
-    setting, z, size = _set_up(model, data, penalty, start, arguments, tol, max_steps)
-    largest, z = _null(setting, z, size)
-    if grid is None:
-        grid = largest * np.geomspace(1.0, min_ratio, n_strengths)
-    return _along(setting, grid, z)
+    with blas.one_thread:
+        setting, z, size = _set_up(model, data, penalty, start, arguments, tol, max_steps)
+        largest, z = _null(setting, z, size)
+        if grid is None:
+            grid = largest * np.geomspace(1.0, min_ratio, n_strengths)
+        return _along(setting, grid, z)
 
 
 def _checked(penalty: Any, strengths: Any, n_strengths: Any, min_ratio: Any) -> np.ndarray | None:
