@@ -200,6 +200,8 @@ class Newton(Solver):
         return replace(state, polished=state.polished + 1)
 
     def _refuse(self, state: NewtonState, radius: float) -> NewtonState:
+        if state.tries >= TRIES:
+            return replace(state, stop=STALLED)
         return replace(state, radius=radius, tries=state.tries + 1, trial=None)
 
 

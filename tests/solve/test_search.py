@@ -282,6 +282,20 @@ class Jittering:
         return Evaluation(20 * (z[0] - 1) ** 2 + jitter, gradient, np.array([[40.0, 1e-9], [1e-9, -0.02]]))
 
 
+class Walled(Jittering):
+    """The same, but for z₀ ≥ 1 it is not finite."""
+
+    def evaluate(self, z, needs="hessian"):
+        found = super().evaluate(z, needs)
+        return found._replace(value=np.inf) if z[0] > 1 - 1e-6 else found
+
+
+def test_newton_does_not_try_a_last_step_for_ever():
+    solution = Newton().minimise(Walled(), np.array([0.9, 26.5]))
+    assert solution.stop == STALLED
+    assert solution.n_steps < 200
+
+
 @pytest.mark.parametrize("start", [0.9, 0.98, 1.003])
 def test_newton_finishes_what_rounding_errors_beside_it_do_not_concern(start):
     solution = Newton().minimise(Jittering(), np.array([start, 26.5]))
