@@ -15,7 +15,7 @@ from .check import DrawBy, built_on, response_of, rows_of, simulated
 from .declare.conditional import Conditional
 from .declare.model import Model
 from .errors import ModelError
-from .infer.covariance import observed
+from .infer.covariance import carried, observed
 from .infer.hypotheses import equations
 from .infer.reported import Reported
 from .infer.statements import Draw
@@ -137,7 +137,7 @@ def design(
     if not np.isfinite(in_z).all():
         raise ModelError("The parameters are not identified by such rows: the information of a row is singular.")
     reported = Reported.at(built.objective, z)
-    per_row = reported.jacobian @ in_z @ reported.jacobian.T
+    per_row = carried(reported.jacobian, in_z)
     first = n or built.objective.n_units
     found = Design(model.title, reported.names, reported.values, per_row, first, how, effect or "", alpha)
     needed = _needed(found, power, target_se)

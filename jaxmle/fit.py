@@ -131,17 +131,16 @@ def fit(
         placement = Placement.of(devices)
         table = Table.read(data)
         all_weights = all_weights_of(weights, probability_weights, table)
+        kept: dict[str, Any] = dict(missing=missing, collinear=collinear, chunk_rows=chunk_rows)
         built = build(
             model,
             table,
             weights=all_weights,
             fixed=fixed,
             penalty=penalty,
-            missing=missing,
-            collinear=collinear,
-            chunk_rows=chunk_rows,
             precision=precision,
             placement=placement,
+            **kept,
         )
         objective, model = built.objective, built.model
         method, why = method_for(objective, solver)
@@ -169,11 +168,9 @@ def fit(
             data,
             weights=weights,
             probability_weights=probability_weights,
-            missing=missing,
-            collinear=collinear,
-            chunk_rows=chunk_rows,
             devices=devices,
             progress=False,
+            **kept,
         )
         sampling = probability_weights is not None
         return conclude(table, built, objective, solution, at_start, why, sampling, penalty_words(penalty), again)

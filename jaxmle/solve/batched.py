@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .newton import CLOSE, PATIENCE, WORTHWHILE
+from .newton import CLOSE, PATIENCE, TRIES, WORTHWHILE
 from .quadratic import FLAT
 
 RUNNING, DONE, STALLED, MAX_STEPS, FAILED = range(5)
@@ -24,9 +24,6 @@ FIRST_DAMPING = 0.03
 
 LEAST_DAMPING = 1e-3
 """Less is nothing: Newton's own steps, which alone converge quadratically."""
-
-TRIES = 40
-"""Steps refused one after the other after which a search has stalled."""
 
 LOST = 1e-14
 """Rounding errors of a value, relative."""
