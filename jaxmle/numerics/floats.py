@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 
@@ -34,3 +38,13 @@ def saturate(x: Array) -> Array:
 @saturate.defjvp
 def _saturate_jvp(primals, tangents):
     return saturate(*primals), tangents[0]
+
+
+def along(tangent: Any, slope: Callable[[], Any]) -> Any:
+    """The part of a tangent that belongs to one argument; its slope is not computed where the argument does not move."""
+    return 0.0 if isinstance(tangent, SymbolicZero) else tangent * slope()
+
+
+def with_tangent(value: Array, *parts: Any) -> tuple[Array, Array]:
+    """What a rule of a `custom_jvp` returns: the value, and the sum of the parts of its tangent in the value's shape."""
+    return value, jnp.broadcast_to(jnp.asarray(sum(parts[1:], parts[0]), value.dtype), value.shape)

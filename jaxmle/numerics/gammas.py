@@ -17,8 +17,7 @@ from .polygammas import (
     SHIFT,
     difference,
     gammaln,
-    lgamma_large,
-    lgamma_near_two,
+    log_gamma,
     polygamma,
     stirling_series,
 )
@@ -29,18 +28,12 @@ def log_gamma_ratio(a: ArrayLike, b: ArrayLike) -> Array:
 
     Keeps its digits for b far below a, as in counts n >> 1e8 with a small dispersion, and for b far above a.
     """
-    a, b = floats(a, b)
-    down = b < 0
-    gain = difference(-1, jnp.where(down, a + b, a), jnp.where(down, -b, b))
-    return jnp.where(down, -gain, gain)
+    return difference(-1, *floats(a, b))
 
 
 @jax.custom_jvp
 def _log_factorial(n: Array) -> Array:
-    near_zero = n < 0.5
-    b = jnp.clip(jnp.where(near_zero, n, n - 1.0), -1.0, 8.0)
-    small = lgamma_near_two(b) - jnp.where(near_zero, jnp.log1p(n), 0.0)
-    return jnp.where(n < SHIFT - 1, small, lgamma_large(jnp.maximum(n, SHIFT - 1) + 1.0))
+    return log_gamma(n + 1.0, n)
 
 
 @_log_factorial.defjvp

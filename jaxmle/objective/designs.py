@@ -21,6 +21,7 @@ import numpy as np
 from ..data.beside import pieces_of
 from ..data.design import Design
 from ..data.in_place import resident
+from .loops import held
 
 Arrays: TypeAlias = Mapping[str, jax.Array]
 """One design of one chunk; without "codes" where it has no factors, "in_place" where no matrix is."""
@@ -201,7 +202,7 @@ def transposed(columns: Columns, design: Arrays, g: jax.Array) -> jax.Array:
 
     def of_part(f: Part, x: jax.Array) -> jax.Array:
         if f is None or isinstance(f, ByRow):
-            return (x @ g.T if f is None else (g @ x).T).astype(jnp.float64)
+            return (x @ g.T if f is None else held(jnp.matmul, x[0, 0], g, x).T).astype(jnp.float64)
         return _by_level(f, x, g)
 
     sums = [of_part(f, x) for f, x in _parts(columns, design)]
@@ -230,6 +231,17 @@ def product(columns_a: Columns, a: Arrays, w: jax.Array, columns_b: Columns, b: 
     left = _parts(columns_a, a)
     right = left if a is b else _parts(columns_b, b)
     return [[None if a is b and q < p else _block(x, w, y) for q, y in enumerate(right)] for p, x in enumerate(left)]
+
+
+def product_beside(columns: Columns, x: Arrays, w: jax.Array, g: jax.Array) -> tuple[list[list[Any]], jax.Array]:
+    """`product` of a design with itself and `transposed` of g, shape (m, rows): where it has few columns, by one product."""
+    if columns.parts != (None,) or x["dense"].shape[0] >= 2 * STRIP:
+        return product(columns, x, w, columns, x), transposed(columns, x, g)
+    dense, n = x["dense"], len(w)
+    right = jnp.concatenate([(w[:, None, :] * dense[None]).reshape(-1, dense.shape[1]), g])
+    sums = (dense @ right.T).astype(jnp.float64)
+    cut = n * dense.shape[0]
+    return [[jnp.swapaxes(sums[:, :cut].reshape(-1, n, len(dense)), 0, 1)]], sums[:, cut:]
 
 
 def matrix(columns_a: Columns, sums: list[list[Any]], columns_b: Columns, i: int) -> jax.Array:

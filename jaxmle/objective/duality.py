@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import passes
+from . import chain, passes
 from .concavity import concave
 from .objective import Objective
 from .passes import Evaluation
@@ -124,9 +124,9 @@ def dual_point(
         weights = chunk["weights"]
         # padding repeats a real row, of weight zero
         apart = jnp.sum(weights * jnp.maximum(phi(eta) - value - theta * (eta[0] - there[0]), 0.0))
-        pulled = passes._stacked(program, chunk, (weights * theta)[None], jnp.zeros_like(dense))
+        pulled = chain.gradient_of(program, chunk, (weights * theta)[None], jnp.zeros_like(dense))
         return apart, pulled
 
     own = {"eta": etas[0], "along": etas[1]}
     apart, pulled = passes.sum_chunks(program, body, (u, share), constants, data, span, own)
-    return apart, pulled[passes._order(program)]
+    return apart, pulled[chain.order_of(program)]

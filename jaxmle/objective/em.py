@@ -23,10 +23,12 @@ import numpy as np
 
 from ..errors import ModelError
 from ..numerics import logsumexp
+from .chain import assemble, gradient_and_matrix, order_of
 from .fixing import start_vector
-from .passes import _assemble, _matrix_parts, _nll, _order, _pass, _push, _stacked, sum_chunks
+from .passes import _nll, _pass, sum_chunks
 from .rows import Program, hashable, log_densities, split, stacked_predictors
 from .rowwise import density_of
+from .tangents import expansion
 
 EXPECTATION = "expectation"
 """What a solver asks for (`needs`) that alternates expectation and maximisation."""
@@ -110,10 +112,8 @@ def _of_chunk(program: Program, names: tuple[str, ...], rest: bool, u: jax.Array
     }
     if rest:
         minus_q = _nll(_with(program, Complete(mixing)), constants, chunk)
-        gradient = jax.grad(minus_q, (0, 1))
-        h_eta, h_dense = _push(program, gradient, eta, dense)
-        out["gradient"] = _stacked(program, chunk, *gradient(eta, dense))
-        out["matrix"] = _matrix_parts(program, chunk, h_eta, h_dense)
+        _, slopes, curvatures = expansion(minus_q, (eta, dense), w[0])
+        out["gradient"], out["matrix"] = gradient_and_matrix(program, chunk, slopes, curvatures)
     return out
 
 
@@ -130,10 +130,10 @@ def expectation(
     sums = sum_chunks(program, body, u, constants, data, span)
     if not rest:
         return sums
-    order = _order(program)
+    order = order_of(program)
     return sums | {
         "gradient": sums["gradient"][:, order],
-        "matrix": jax.vmap(partial(_assemble, program))(sums["matrix"]),
+        "matrix": jax.vmap(partial(assemble, program))(sums["matrix"]),
     }
 
 

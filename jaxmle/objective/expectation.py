@@ -19,8 +19,9 @@ import numpy as np
 from ..declare.conditional import Conditional
 from ..declare.distributions import integrals, numeric
 from ..errors import ModelError
+from .chain import assemble, matrix_parts
 from .objective import Objective, _added
-from .passes import _assemble, _dense_scores, _matrix_parts, _pass, sum_chunks
+from .passes import _dense_scores, _pass, sum_chunks
 from .rows import Program, log_densities, split, stacked_predictors, with_columns
 from .rowwise import Truth, best_kind, density_of
 
@@ -86,7 +87,7 @@ def _of_rows(program: Program, u: jax.Array, constants: Any, chunk: dict) -> tup
     off = used & ~lost & ~(jnp.abs(mean) <= CENTRE * deviation).all(axis=0)
     weighted = jnp.where(used, square, 0.0) * chunk["weights"]
     k = program.n_predictors
-    parts = _matrix_parts(program, chunk, weighted[:, :k], weighted[:, k:].sum(axis=-1))
+    parts = matrix_parts(program, chunk, weighted[:, :k], weighted[k:, k:].sum(axis=-1))
     return parts, lost.sum(), off.sum()
 
 
@@ -94,7 +95,7 @@ def _of_rows(program: Program, u: jax.Array, constants: Any, chunk: dict) -> tup
 def information(program: Program, u: jax.Array, constants: Any, data: dict, span: Any) -> tuple:
     """The expected information in `u` over a span of chunks, and two counts of rows as `_of_rows` has them."""
     parts, lost, off = sum_chunks(program, partial(_of_rows, program), u, constants, data, span)
-    return _assemble(program, parts), lost, off
+    return assemble(program, parts), lost, off
 
 
 def expected_information(objective: Objective, z: np.ndarray) -> tuple[np.ndarray | None, str]:

@@ -22,20 +22,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ModelError
+from .chain import assemble, gradient_of, matrix_parts, order_of
 from .em import EXPECTATION
 from .objective import Objective
-from .passes import (
-    Evaluation,
-    _assemble,
-    _columns,
-    _matrix_parts,
-    _order,
-    _push,
-    _stacked,
-    sum_chunks,
-)
+from .passes import Evaluation, sum_chunks
 from .rows import Program, split, stacked_predictors
-from .rowwise import along, best_kind, pairs_of, per_row, scattered, seconds, spread
+from .rowwise import best_kind, per_row, scattered, spread
+from .tangents import along, each, expansion, pairs_of, seconds
 
 FIRTH = "firth"
 """What this penalty is called."""
@@ -47,8 +40,8 @@ STEP = 1e-4
 def _information_chunk(program: Program, u: jax.Array, constants: Any, chunk: dict) -> dict:
     eta, dense = stacked_predictors(program, u, chunk), split(program, u)
     terms = per_row(program, best_kind(program), constants, chunk)((eta, dense))
-    gradient = jax.grad(lambda *x: jnp.sum(chunk["weights"] * terms(*x)), (0, 1))
-    return _matrix_parts(program, chunk, *_push(program, gradient, eta, dense))
+    total = lambda *x: jnp.sum(chunk["weights"] * terms(*x))
+    return matrix_parts(program, chunk, *expansion(total, (eta, dense), chunk["weights"][0])[2])
 
 
 def _trace_chunk(program: Program, at: tuple[jax.Array, jax.Array], constants: Any, chunk: dict) -> jax.Array:
@@ -65,8 +58,8 @@ def _trace_chunk(program: Program, at: tuple[jax.Array, jax.Array], constants: A
         terms = per_row(program, best_kind(program), constants, chunk)((eta, dense))
         return jnp.sum(seconds(terms, (eta, dense)) * share, axis=0)
 
-    slopes = _columns(lambda i: along(i, trace, (eta, dense)), size)
-    return _stacked(program, chunk, slopes[:k], slopes[k:].sum(axis=-1))
+    slopes = each(lambda i: along(i, trace, (eta, dense)), size)
+    return gradient_of(program, chunk, slopes[:k], slopes[k:].sum(axis=-1))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -77,11 +70,11 @@ def half_log_det(
 
     `parts` are data with their spans. NaN where the information is not positive definite.
     """
-    order = _order(program)
+    order = order_of(program)
 
     def information(u: jax.Array) -> jax.Array:
         body = partial(_information_chunk, program)
-        sums = [_assemble(program, sum_chunks(program, body, u, constants, *part)) for part in parts]
+        sums = [assemble(program, sum_chunks(program, body, u, constants, *part)) for part in parts]
         return sum(sums[1:], sums[0])
 
     def with_inverse(u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -19,10 +19,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .chain import columns_of, order_of
 from .objective import Objective
-from .passes import _columns_of, _order, _pass, _per_chunk, _scores
+from .passes import _pass, _per_chunk, _scores
 from .rows import Program, log_densities, split, stacked_predictors
-from .rowwise import down, seconds, spread
+from .rowwise import down, spread
+from .tangents import seconds
 
 MOST_NUMBERS = 100
 """Numbers of one parameter that are the same for all rows, at most: every unit has a matrix of them."""
@@ -97,7 +99,7 @@ def adjusted(
             pulled = jax.vmap(partial(_without_pull, power), in_axes=-1, out_axes=-1)
             own, pull = pulled(d[np.array([[number[i, j] for j in of] for i in of])], v[np.ix_(of, of)], g[of])
             new, most = new.at[of].set(own), jnp.maximum(most, pull)
-        return jnp.concatenate([down(program, new, chunk)[_order(program)], most[None]])
+        return jnp.concatenate([down(program, new, chunk)[order_of(program)], most[None]])
 
     return _per_chunk(program, length, body, (u, inverse), constants, data, span)
 
@@ -113,9 +115,9 @@ def adjusted_scores(
         squared: whether a weight multiplies a unit's contribution and does not count copies of it.
     """
     program = objective.likelihood
-    order = _order(program)
+    order = order_of(program)
     n_dense = len(program.layout.dense_index) if program.structured else program.layout.size
-    whole = np.zeros([n_dense + sum(c.places for c in _columns_of(program))] * 2)
+    whole = np.zeros([n_dense + sum(c.places for c in columns_of(program))] * 2)
     for share, v in zip(shares(program), inverses):
         at = order[share.entries]
         whole[np.ix_(at, at)] = v

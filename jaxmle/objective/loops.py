@@ -9,6 +9,18 @@ import jax
 import jax.numpy as jnp
 
 
+def held(f: Callable[..., Any], number: jax.Array, *args: Any) -> Any:
+    """`f(*args)`, computed once and kept, whoever reads it; `number` is any number of the data, all of which are finite.
+
+    XLA on CPUs computes what is cheap anew for all that reads it (a row's derivative for every column of its design), and
+    an `optimization_barrier` is gone before it does. It does not look across a branch, which it cannot know to be taken.
+    """
+    f = jax.jit(f)
+    none = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), jax.eval_shape(f, *args))
+    on_cpu = lambda number, *args: jax.lax.cond(jnp.isfinite(number), f, lambda *_: none, *args)
+    return jax.lax.platform_dependent(number, *args, cpu=on_cpu, default=lambda _, *args: f(*args))
+
+
 def summed(step: Callable[..., Any], first: jax.Array, stop: Any, *rest: Any) -> Any:
     """Σ of `step(i, *rest)` over first <= i < stop; all that is traced comes as an argument."""
     step = jax.jit(step)

@@ -18,18 +18,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from .. import runtime
 from ..data.in_place import InPlace
 from ..errors import ModelError
 from ..runtime import MAX_KERNEL_ROWS
-from . import designs
-from .designs import Columns
+from . import designs, tangents
+from .chain import assemble, columns_of, gradient_and_matrix, gradient_of, matrix_parts, order_of, owners_of
 from .loops import stacked, summed
 from .rows import Program, hashable, in_precision, log_densities, penalty_value, split, stacked_predictors
-
-TANGENTS_AT_ONCE = 32
 
 FORWARD_AT_MOST = 8
 """With more numbers than this that are the same for all rows, each unit's score is taken backward."""
@@ -55,108 +52,6 @@ def _is_in_place(x: Any) -> bool:
     return isinstance(x, InPlace)
 
 
-def _weighted(program: Program, terms: jax.Array, chunk: dict) -> jax.Array:
-    weights = chunk["weights"]
-    if program.unit == "all":  # rows of weight zero are there for their neighbours: their own terms may be anything
-        terms = jnp.where(weights > 0, terms, 0.0)
-    return -jnp.sum(weights * terms.astype(jnp.float64))
-
-
-def _pairs(program: Program) -> list[tuple[int, int]]:
-    return [(k, j) for k in range(program.n_predictors) for j in range(k, program.n_predictors)]
-
-
-def _owners(program: Program) -> list[int]:
-    """For each structured predictor, the number of its design."""
-    return [b.design for b in program.predictors for _ in range(b.n_outputs)]
-
-
-def _columns_of(program: Program) -> list[Columns]:
-    """For each structured predictor, the columns of its design."""
-    return [b.columns for b in program.predictors for _ in range(b.n_outputs)]
-
-
-def _order(program: Program) -> np.ndarray:
-    """Where, among the derivatives that the chunks add up (first in d, then by predictor), each entry of `u` is."""
-    if not program.structured:
-        return np.arange(program.layout.size)
-    order, dense = np.zeros(program.layout.size, int), program.layout.dense_index
-    order[dense] = np.arange(len(dense))
-    at = len(dense)
-    for b in program.predictors:
-        for positions in b.positions.T:
-            order[positions] = at + b.columns.order
-            at += b.columns.places
-    return order
-
-
-def _columns(column: Any, n: int) -> Any:
-    """`column(i)` for i in 0 ... n - 1, stacked: so many tangents at once as memory allows."""
-    if n <= TANGENTS_AT_ONCE:
-        return jax.vmap(column)(jnp.arange(n))
-    rounds = -(-n // TANGENTS_AT_ONCE)  # by hand: lax.map(batch_size=) fails where a column has an empty part
-    stacked = jax.lax.map(jax.vmap(column), jnp.arange(rounds * TANGENTS_AT_ONCE).reshape(rounds, TANGENTS_AT_ONCE))
-    return jax.tree.map(lambda x: x.reshape(rounds * TANGENTS_AT_ONCE, *x.shape[2:])[:n], stacked)
-
-
-def _push(program: Program, gradient: Any, eta: jax.Array, dense: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The columns of the Hessian in (η, d): arrays (K + m, K, rows) and (K + m, m)."""
-    k, m = eta.shape[0], dense.shape[0]
-
-    def column(i: jax.Array) -> tuple[jax.Array, jax.Array]:
-        t_eta = jnp.broadcast_to((jnp.arange(k) == i).astype(eta.dtype)[:, None], eta.shape)
-        t_dense = (jnp.arange(m) + k == i).astype(dense.dtype)
-        return jax.jvp(gradient, (eta, dense), (t_eta, t_dense))[1]
-
-    return _columns(column, k + m)
-
-
-def _matrix_parts(program: Program, chunk: dict, h_eta: jax.Array, h_dense: jax.Array) -> dict[str, Any]:
-    """A matrix in (η, d), as `_push` gives it, summed over the chunk's rows: its parts in (d, coefficients)."""
-    k = program.n_predictors
-    owners, columns, data = _owners(program), _columns_of(program), chunk["designs"]
-    shape = dict(zip(owners, columns))
-    products = []
-    for a, b in _design_pairs(program):
-        w = jnp.stack([h_eta[i, j] for i, j in _pairs_of(program, a, b)])
-        products.append(designs.product(shape[a], data[a], w, shape[b], data[b]))
-    cross = [designs.transposed(columns[j], data[owners[j]], h_eta[k:, j]) for j in range(k)]
-    return {"products": products, "cross": cross, "dense": h_dense[k:].astype(jnp.float64)}
-
-
-def _design_pairs(program: Program) -> list[tuple[int, int]]:
-    owners = _owners(program)
-    return sorted({(owners[i], owners[j]) for i, j in _pairs(program)})
-
-
-def _pairs_of(program: Program, a: int, b: int) -> list[tuple[int, int]]:
-    owners = _owners(program)
-    return [(i, j) for i, j in _pairs(program) if (owners[i], owners[j]) == (a, b)]
-
-
-def _assemble(program: Program, parts: dict[str, Any]) -> jax.Array:
-    """The matrix in `u` from the sums over chunks."""
-    if not program.structured:
-        return parts["dense"]
-    columns, k = _columns_of(program), program.n_predictors
-    blocks: list[list[Any]] = [[None] * k for _ in range(k)]
-    for (a, b), sums in zip(_design_pairs(program), parts["products"]):
-        for n, (i, j) in enumerate(_pairs_of(program, a, b)):
-            blocks[i][j] = designs.matrix(columns[i], sums, columns[j], n)
-            blocks[j][i] = blocks[i][j] if i == j else blocks[i][j].T
-    cross = parts["cross"]
-    by_predictor = [[cross[i], *blocks[i]] for i in range(k)]
-    order = _order(program)
-    return jnp.block([[parts["dense"], *(x.T for x in cross)], *by_predictor])[order][:, order]
-
-
-def _stacked(program: Program, chunk: dict, g_eta: jax.Array, g_dense: jax.Array) -> jax.Array:
-    """A derivative in (η, d), summed over the chunk's rows, as one in (d, coefficients by predictor)."""
-    by_predictor = zip(_columns_of(program), _owners(program), g_eta)
-    parts = [designs.transposed(columns, chunk["designs"][owner], g) for columns, owner, g in by_predictor]
-    return jnp.concatenate([g_dense.astype(jnp.float64), *parts])
-
-
 def _scores(program: Program, u: jax.Array, constants: Any, chunk: dict) -> tuple[jax.Array, jax.Array]:
     """The gradient of each unit's log-density in η and in d, shapes (K, rows) and (m, rows)."""
     eta, dense = stacked_predictors(program, u, chunk), split(program, u)
@@ -168,7 +63,7 @@ def _outer_products(program: Program, u: jax.Array, constants: Any, chunk: dict)
     """Σ weight · score scoreᵀ, by the products that a Hessian takes: its blocks by row are products of numbers."""
     g_eta, g_dense = _scores(program, u, constants, chunk)
     weighted = jnp.concatenate([g_eta, g_dense]) * chunk["weights"]
-    return _matrix_parts(program, chunk, weighted[:, None] * g_eta[None], weighted @ g_dense.T)
+    return matrix_parts(program, chunk, weighted[:, None] * g_eta[None], weighted[len(g_eta) :] @ g_dense.T)
 
 
 def _expected(program: Program) -> Program:
@@ -188,7 +83,7 @@ def _dense_scores(program: Program, eta: jax.Array, dense: jax.Array, constants:
     m = dense.shape[0]
     if m <= FORWARD_AT_MOST or program.unit == "all":
         terms = lambda d: log_densities(program, eta, d, constants, chunk)
-        return _columns(lambda i: jax.jvp(terms, (dense,), ((jnp.arange(m) == i).astype(dense.dtype),))[1], m)
+        return tangents.each(lambda i: jax.jvp(terms, (dense,), ((jnp.arange(m) == i).astype(dense.dtype),))[1], m)
 
     def of_unit(unit: tuple) -> jax.Array:
         eta, chunk = jax.tree.map(lambda x: x[..., None], unit)
@@ -204,33 +99,41 @@ def _turned(chunk: dict) -> dict:
 
 
 def _nll(program: Program, constants: Any, chunk: dict) -> Any:
-    return lambda eta, dense: _weighted(program, log_densities(program, eta, dense, constants, chunk), chunk)
+    def nll(eta: jax.Array, dense: jax.Array) -> jax.Array:
+        weights, terms = chunk["weights"], log_densities(program, eta, dense, constants, chunk)
+        if program.unit == "all":  # rows of weight zero are there for their neighbours: their own terms may be anything
+            terms = jnp.where(weights > 0, terms, 0.0)
+        return -jnp.sum(weights * terms.astype(jnp.float64))
+
+    return nll
 
 
 def _evaluate_chunk(program: Program, needs: str, u: jax.Array, constants: Any, chunk: dict) -> tuple:
-    eta, dense = stacked_predictors(program, u, chunk), split(program, u)
+    at = stacked_predictors(program, u, chunk), split(program, u)
     nll = _nll(program, constants, chunk)
     if needs == "value":
-        return (nll(eta, dense),)
-    value, (g_eta, g_dense) = jax.value_and_grad(nll, (0, 1))(eta, dense)
-    gradient = _stacked(program, chunk, g_eta, g_dense)
+        return (nll(*at),)
+    if needs == "hessian":
+        value, slopes, curvatures = tangents.expansion(nll, at, chunk["weights"][0])
+        return value, *gradient_and_matrix(program, chunk, slopes, curvatures)
+    value, slopes = jax.value_and_grad(nll, (0, 1))(*at)
+    gradient = gradient_of(program, chunk, *slopes)
     if needs == "gradient":
         return value, gradient
     if needs == "opg":
         return value, gradient, _outer_products(program, u, constants, chunk)
-    curved = _nll(_expected(program), constants, chunk) if needs == "expected" else nll
-    h_eta, h_dense = _push(program, jax.grad(curved, (0, 1)), eta, dense)
-    return value, gradient, _matrix_parts(program, chunk, h_eta, h_dense)
+    expected = _nll(_expected(program), constants, chunk)
+    return value, gradient, matrix_parts(program, chunk, *tangents.expansion(expected, at, chunk["weights"][0])[2])
 
 
 def _in_u(program: Program, needs: str, sums: tuple) -> tuple:
     """What the chunks added up, as value, gradient and matrix in `u`."""
     if needs == "value" or (needs == "gradient" and not program.structured):
         return sums
-    order = _order(program)
+    order = order_of(program)
     if needs == "gradient":
         return sums[0], sums[1][order]
-    return sums[0], sums[1][order], _assemble(program, sums[2])
+    return sums[0], sums[1][order], assemble(program, sums[2])
 
 
 def sum_chunks(program: Program, body: Any, u: Any, constants: Any, data: dict, span: Any, own: Any = None) -> Any:
@@ -280,9 +183,9 @@ def hessian_product(program: Program, u: jax.Array, v: jax.Array, constants: Any
         point, direction = u
         at = stacked_predictors(program, point, chunk), split(program, point)
         along = stacked_predictors(program, direction, chunk, offset=False), split(program, direction)
-        return _stacked(program, chunk, *jax.jvp(jax.grad(_nll(program, constants, chunk), (0, 1)), at, along)[1])
+        return gradient_of(program, chunk, *jax.jvp(jax.grad(_nll(program, constants, chunk), (0, 1)), at, along)[1])
 
-    return sum_chunks(program, body, (u, v), constants, data, span)[_order(program)]
+    return sum_chunks(program, body, (u, v), constants, data, span)[order_of(program)]
 
 
 def each_unit(program: Program, length: int, what: str, u: Any, constants: Any, data: dict, span: Any) -> jax.Array:
@@ -293,9 +196,9 @@ def each_unit(program: Program, length: int, what: str, u: Any, constants: Any, 
 
     def scores(u: jax.Array, constants: Any, chunk: dict) -> jax.Array:
         g_eta, g_dense = _scores(program, u, constants, chunk)
-        by_predictor = zip(_columns_of(program), _owners(program), g_eta)
+        by_predictor = zip(columns_of(program), owners_of(program), g_eta)
         parts = [designs.rows(columns, chunk["designs"][owner], g) for columns, owner, g in by_predictor]
-        return jnp.concatenate([g_dense, *parts])[_order(program)]
+        return jnp.concatenate([g_dense, *parts])[order_of(program)]
 
     def body(u: Any, constants: Any, chunk: dict) -> jax.Array:
         if what == "terms":
@@ -355,7 +258,7 @@ def gradient_on(
         step, line = carry
         at = _on_line(program, step, line, chunk)
         value, slopes = jax.value_and_grad(_nll(program, constants, chunk), (0, 1))(*at)
-        return value, _stacked(program, chunk, *slopes)
+        return value, gradient_of(program, chunk, *slopes)
 
     own = {"eta": etas[0], "along": etas[1]}
     return _in_u(program, "gradient", sum_chunks(program, body, (step, u), constants, data, span, own))

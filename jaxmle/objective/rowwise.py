@@ -21,8 +21,10 @@ import numpy as np
 
 from ..declare.conditional import Conditional
 from . import designs
-from .passes import _columns, _columns_of, _order, _owners, _pass, _per_chunk, _scores, _stacked, sum_chunks
+from .chain import columns_of, gradient_of, order_of, owners_of
+from .passes import _pass, _per_chunk, _scores, sum_chunks
 from .rows import Program, log_densities, split, stacked_predictors, with_columns
+from .tangents import along, each, pairs_of, seconds
 
 MOST_VARIABLES = 24
 """With more numbers than this in (η, d) no unit's own second derivatives are taken: there are too many."""
@@ -35,7 +37,7 @@ def spread(program: Program, m: jax.Array, chunk: dict) -> jax.Array:
     """J M Jᵀ of every unit of a chunk, shape (K + m, K + m, rows); M in the order of the derivatives that add up."""
     k, n_dense = program.n_predictors, len(program.layout.dense_index) if program.structured else program.layout.size
     one = jnp.ones(chunk["weights"].shape[-1])
-    rows = [designs.rows(c, chunk["designs"][o], one) for c, o in zip(_columns_of(program), _owners(program))]
+    rows = [designs.rows(c, chunk["designs"][o], one) for c, o in zip(columns_of(program), owners_of(program))]
     ends = np.cumsum([n_dense, *(r.shape[0] for r in rows)])
     parts = [slice(ends[j], ends[j + 1]) for j in range(k)]
     own = jnp.broadcast_to(m[:n_dense, :n_dense][..., None], (n_dense, n_dense, len(one)))
@@ -55,36 +57,9 @@ def spread(program: Program, m: jax.Array, chunk: dict) -> jax.Array:
 def scattered(program: Program, matrix: jax.Array, free: jax.Array) -> jax.Array:
     """A matrix about the entries `free` of `u` in the order of the derivatives that add up, zero elsewhere."""
     n = len(program.layout.dense_index) if program.structured else program.layout.size
-    places = n + sum(c.places for c in _columns_of(program))
-    at = jnp.asarray(_order(program))[free]
+    places = n + sum(c.places for c in columns_of(program))
+    at = jnp.asarray(order_of(program))[free]
     return jnp.zeros((places, places)).at[at[:, None], at].set(matrix)
-
-
-def along(i: jax.Array, f: Callable[..., Any], x: tuple[jax.Array, jax.Array]) -> Any:
-    """The derivative of `f(η, d)` by the i-th of (η, d), for all units at once."""
-    eta, dense = x
-    k = eta.shape[0]
-    t_eta = jnp.broadcast_to((jnp.arange(k) == i).astype(eta.dtype)[:, None], eta.shape)
-    return jax.jvp(f, x, (t_eta, (jnp.arange(dense.shape[0]) + k == i).astype(dense.dtype)))[1]
-
-
-def pairs_of(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pairs i ≤ j below `size`, as two arrays, and the number (size, size) of the pair of any two."""
-    first, second = np.triu_indices(size)
-    number = np.zeros((size, size), int)
-    number[first, second] = number[second, first] = np.arange(len(first))
-    return first, second, number
-
-
-def seconds(
-    terms: Callable[..., Any],
-    x: tuple[jax.Array, jax.Array],
-    pairs: tuple[np.ndarray, np.ndarray] | None = None,
-) -> jax.Array:
-    """The second derivatives of each unit's `terms(η, d)`, by pairs (pairs, rows), all by default, in forward mode."""
-    first, second = pairs or pairs_of(x[0].shape[0] + x[1].shape[0])[:2]
-    i, j = jnp.asarray(first), jnp.asarray(second)
-    return _columns(lambda n: along(i[n], lambda *y: along(j[n], terms, y), x), len(first))
 
 
 @dataclass(frozen=True)
@@ -166,7 +141,7 @@ def influence(program: Program, length: int, kind: str, u: Any, constants: Any, 
             h = jnp.linalg.solve(left, g.T[..., None])[..., 0].T
             own = _diagonal(program, m, d, chunk)
         step = m @ down(program, h, chunk)
-        order = _order(program)
+        order = order_of(program)
         return jnp.concatenate([step[order], own[order], ratio[None]])
 
     return _per_chunk(program, length, body, u, constants, data, span)
@@ -175,14 +150,14 @@ def influence(program: Program, length: int, kind: str, u: Any, constants: Any, 
 def down(program: Program, h: jax.Array, chunk: dict) -> jax.Array:
     """Jᵀh of every unit, in the order of the derivatives that add up, shape (places, rows)."""
     k = program.n_predictors
-    by_predictor = zip(_columns_of(program), _owners(program), h[:k])
+    by_predictor = zip(columns_of(program), owners_of(program), h[:k])
     return jnp.concatenate([h[k:], *(designs.rows(c, chunk["designs"][o], g) for c, o, g in by_predictor)])
 
 
 def _diagonal(program: Program, m: jax.Array, d: jax.Array, chunk: dict) -> jax.Array:
     """The diagonal of C JᵀDJ for every unit, (places, rows): its sum is tr(D V)."""
     k, one = program.n_predictors, jnp.ones(chunk["weights"].shape[-1])
-    rows = [designs.rows(c, chunk["designs"][o], one) for c, o in zip(_columns_of(program), _owners(program))]
+    rows = [designs.rows(c, chunk["designs"][o], one) for c, o in zip(columns_of(program), owners_of(program))]
     n_dense = d.shape[0] - k
     ends = np.cumsum([n_dense, *(r.shape[0] for r in rows)])
     parts = [slice(ends[j], ends[j + 1]) for j in range(k)]
@@ -214,7 +189,7 @@ def bias(program: Program, kind: str, u: Any, constants: Any, data: dict, span: 
         v = spread(program, scattered(program, c, free), chunk)
         held = per_row(program, kind if kind == "expected" else "observed", constants, chunk)
         fixed = held(here)
-        third = lambda f: _columns(lambda i: along(i, f, here), size)[:, number]  # (c, a, b, rows)
+        third = lambda f: each(lambda i: along(i, f, here), size)[:, number]  # (c, a, b, rows)
         total = third(lambda *x: seconds(fixed, x))
         if kind == "expected":
             moving = third(lambda *x: seconds(held(x), x))
@@ -227,6 +202,6 @@ def bias(program: Program, kind: str, u: Any, constants: Any, data: dict, span: 
             slopes = -0.5 * w * jnp.einsum("bcn,cabn->an", spreading, total)
             slopes = slopes - times * jnp.einsum("abn,bcn,cn->an", d, v, scores)
         k = program.n_predictors
-        return _stacked(program, chunk, slopes[:k], slopes[k:].sum(axis=-1))
+        return gradient_of(program, chunk, slopes[:k], slopes[k:].sum(axis=-1))
 
-    return sum_chunks(program, body, u, constants, data, span)[_order(program)]
+    return sum_chunks(program, body, u, constants, data, span)[order_of(program)]

@@ -86,7 +86,8 @@ class Quadratic:
             high *= 4
         if length(low) < radius:  # the hard case: along the lowest axis to the boundary
             step = -self.slope / (self.curvature + low)
-            rest = np.sqrt(max(radius**2 - np.sum(step**2), 0.0))
+            size = np.linalg.norm(step)
+            rest = np.sqrt(max(radius - size, 0.0)) * np.sqrt(radius + size)  # radius² may be too large a number
             step[0] += rest if step[0] >= 0 else -rest
             return step
         for _ in range(60):

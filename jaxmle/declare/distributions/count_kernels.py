@@ -7,25 +7,19 @@ Source: Loader (2000), "Fast and accurate computation of binomial probabilities"
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.custom_derivatives import SymbolicZero
 
 from ...numerics import log_binomial, log_factorial
 from ...numerics.deviances import NEAR, log1pmx
+from ...numerics.floats import along, with_tangent
 from ...numerics.polygammas import BERNOULLI, HALF_LOG_2PI, SHIFT, stirling_series
 
 FEW = float(SHIFT)
 """Below this many the plain formula loses nothing."""
-
-
-def _along(tangent: Any, slope: Any) -> Any:
-    """The part of a derivative that belongs to one argument; nothing is computed where it does not vary."""
-    return 0.0 if isinstance(tangent, SymbolicZero) else tangent * slope()
 
 
 def poisson(y: Array, log_rate: Array, rate: Array) -> Array:
@@ -48,11 +42,10 @@ def _poisson(y: Array, log_many: Array, constant: Array, log_rate: Array, rate: 
 def _poisson_jvp(primals: tuple, tangents: tuple) -> tuple:
     (y, log_many, _, log_rate, rate), (dy, dmany, dconstant, dlog, drate) = primals, tangents
     few = y < FEW
-    change = _along(dlog, lambda: y) + _along(drate, lambda: -jnp.ones_like(rate))
-    change = change + _along(dy, lambda: log_rate - jnp.where(few, 0.0, log_many - 1.0))
-    change = change + _along(dmany, lambda: jnp.where(few, 0.0, -y)) + _along(dconstant, lambda: jnp.ones_like(y))
-    value = _poisson(*primals)
-    return value, jnp.broadcast_to(jnp.asarray(change, value.dtype), value.shape)
+    change = along(dlog, lambda: y) + along(drate, lambda: -jnp.ones_like(rate))
+    change = change + along(dy, lambda: log_rate - jnp.where(few, 0.0, log_many - 1.0))
+    change = change + along(dmany, lambda: jnp.where(few, 0.0, -y)) + along(dconstant, lambda: jnp.ones_like(y))
+    return with_tangent(_poisson(*primals), change)
 
 
 _poisson.defjvp(_poisson_jvp, symbolic_zeros=True)
@@ -95,12 +88,11 @@ def _binomial_jvp(primals: tuple, tangents: tuple) -> tuple:
     (n, y, over_a, over_b, _, log_p, log_q), (dn, dy, da, db, dconstant, dp, dq) = primals, tangents
     few, z = _many(n, y)[0], n - y
     own, other = log_p + jnp.where(few, 0.0, over_a), log_q + jnp.where(few, 0.0, over_b)
-    change = _along(dp, lambda: y) + _along(dq, lambda: z)
-    change = change + _along(dn, lambda: other) + _along(dy, lambda: own - other)
-    change = change + _along(da, lambda: jnp.where(few, 0.0, y)) + _along(db, lambda: jnp.where(few, 0.0, z))
-    change = change + _along(dconstant, lambda: jnp.ones_like(y))
-    value = _binomial(*primals)
-    return value, jnp.broadcast_to(jnp.asarray(change, value.dtype), value.shape)
+    change = along(dp, lambda: y) + along(dq, lambda: z)
+    change = change + along(dn, lambda: other) + along(dy, lambda: own - other)
+    change = change + along(da, lambda: jnp.where(few, 0.0, y)) + along(db, lambda: jnp.where(few, 0.0, z))
+    change = change + along(dconstant, lambda: jnp.ones_like(y))
+    return with_tangent(_binomial(*primals), change)
 
 
 _binomial.defjvp(_binomial_jvp, symbolic_zeros=True)
@@ -138,12 +130,11 @@ def _negative_binomial(y: Array, log_k: Array, constant: Array, log_mean: Array,
 def _negative_binomial_jvp(primals: tuple, tangents: tuple) -> tuple:
     # the mean moves with its logarithm, and is counted there: y and the other part of the slope would cancel
     (y, log_k, _, log_mean, mean, alpha), (dy, dk, dconstant, dlog, _, dalpha) = primals, tangents
-    change = _along(dlog, lambda: _by_log_mean(y, mean, alpha)) + _along(dalpha, lambda: _by_dispersion(y, mean, alpha))
+    change = along(dlog, lambda: _by_log_mean(y, mean, alpha)) + along(dalpha, lambda: _by_dispersion(y, mean, alpha))
     # the count's logarithm is taken out with the count: y log y - y and what goes with it
-    change = change + _along(dk, lambda: -y) + _along(dconstant, lambda: jnp.where(y > 0, 1.0, 0.0))
-    change = change + _along(dy, lambda: log_mean - log_k + 1.0 + _by_count(y, mean, alpha))
-    value = _negative_binomial(*primals)
-    return value, jnp.broadcast_to(jnp.asarray(change, value.dtype), value.shape)
+    change = change + along(dk, lambda: -y) + along(dconstant, lambda: jnp.where(y > 0, 1.0, 0.0))
+    change = change + along(dy, lambda: log_mean - log_k + 1.0 + _by_count(y, mean, alpha))
+    return with_tangent(_negative_binomial(*primals), change)
 
 
 _negative_binomial.defjvp(_negative_binomial_jvp, symbolic_zeros=True)
@@ -161,12 +152,14 @@ def _by_log_mean(y: Array, mean: Array, alpha: Array) -> Array:
     return (y - mean) / (1.0 + alpha * mean)
 
 
-@_by_log_mean.defjvp
 def _by_log_mean_jvp(primals: tuple, tangents: tuple) -> tuple:
     (y, mean, alpha), (dy, dmean, dalpha) = primals, tangents
     spread = 1.0 + alpha * mean
-    change = dy / spread - ((1.0 + alpha * y) * dmean + mean * (y - mean) * dalpha) / spread**2
-    return _by_log_mean(*primals), change
+    change = along(dy, lambda: 1.0 / spread) - along(dmean, lambda: (1.0 + alpha * y) / spread**2)
+    return with_tangent(_by_log_mean(*primals), change - along(dalpha, lambda: mean * (y - mean) / spread**2))
+
+
+_by_log_mean.defjvp(_by_log_mean_jvp, symbolic_zeros=True)
 
 
 @jax.custom_jvp
@@ -178,13 +171,15 @@ def _by_dispersion(y: Array, mean: Array, alpha: Array) -> Array:
     return _digamma_rest(alpha / count) / count**2 - _digamma_rest(alpha) - squares - 0.5 * y / count
 
 
-@_by_dispersion.defjvp
 def _by_dispersion_jvp(primals: tuple, tangents: tuple) -> tuple:
     (y, mean, alpha), (dy, dmean, dalpha) = primals, tangents
-    along = lambda i: lambda x: _by_dispersion.fun(*primals[:i], x, *primals[i + 1 :])
-    slope = jax.jvp(along(2), (alpha,), (jnp.ones_like(alpha),))[1]
-    change = slope * dalpha - (y - mean) / (1.0 + alpha * mean) ** 2 * dmean
-    return _by_dispersion(*primals), change + jax.jvp(along(0), (y,), (dy,))[1]
+    of = lambda i: lambda x: _by_dispersion.fun(*primals[:i], x, *primals[i + 1 :])
+    slope = lambda i: jax.jvp(of(i), (primals[i],), (jnp.ones_like(primals[i]),))[1]
+    change = along(dalpha, lambda: slope(2)) - along(dmean, lambda: (y - mean) / (1.0 + alpha * mean) ** 2)
+    return with_tangent(_by_dispersion(*primals), change + along(dy, lambda: slope(0)))
+
+
+_by_dispersion.defjvp(_by_dispersion_jvp, symbolic_zeros=True)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
