@@ -18,6 +18,7 @@ import numpy as np
 from ..data.chunks import bucket
 from ..runtime import MAX_KERNEL_ROWS
 from .layout import Block, Layout
+from .loops import held as apart
 from .loops import summed
 from .rows import Program, log_densities, penalty_value, widened
 
@@ -248,7 +249,8 @@ def _sums(sharing: Sharing, u: jax.Array, constants: Any, common: Any, block: An
         for (positions, _), x in zip(pieces, designs)
     ]
     at = _with_offsets(program, at, common, block)
-    value, first, second = _of_rows(program, constants, at, common["columns"], block["columns"], weights)
+    rows_of = lambda at, common, own, weights: _of_rows(program, constants, list(at), common, own, weights)
+    value, first, second = apart(rows_of, weights[0, 0], tuple(at), common["columns"], block["columns"], weights)
     minus = -weights
     gradient = [_down(minus * g, x)[:, None] if x is None else _down(minus * g, x) for g, x in zip(first, designs)]
     rows = [
