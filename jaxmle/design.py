@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from scipy.special import chdtri, chndtr
 
 from .check import DrawBy, built_on, response_of, rows_of, simulated
 from .declare.conditional import Conditional
@@ -23,6 +22,7 @@ from .objective.build import Built
 from .objective.fixing import start_vector
 from .objective.rows import hashable
 from .objective.rowwise import best_kind
+from .special import chdtri, chndtr
 
 MOST = 1e12
 """More rows than this are said to be never enough."""

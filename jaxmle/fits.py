@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
 
 from .data.tables import Table
 from .declare.links import Link
@@ -20,6 +19,7 @@ from .infer.many import Certificates
 from .report import digits
 from .report.digits import count
 from .result import Fit
+from .special import ndtr
 
 SHOWN = 3
 """Reasons that are printed, each with the first data set that it is about."""

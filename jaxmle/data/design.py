@@ -72,7 +72,7 @@ class Design:
         terms: Any = linear.terms
         parts = {t: Design.of(Linear(t), table, parameter) for t in terms if isinstance(t, str)}
         kind = np.result_type(np.float32, *(p.matrix.dtype for p in parts.values())) if parts else np.dtype(np.float64)
-        one = Design(("Intercept",), np.ones((table.n_rows, 1), kind))
+        one = Design(("Intercept",), np.broadcast_to(np.ones((1, 1), kind), (table.n_rows, 1)))
         chosen = [one if term == CONSTANT else parts[str(term)] for term in terms]
         names = tuple(name for part in chosen for name in part.names)
         pieces = tuple(piece for part in chosen for piece in pieces_of(part.matrix))

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from ..errors import ModelError, did_you_mean
+from ..special import ndtr, ndtri
 from .intervals import chosen, half_width
 from .predict import responses
 from .profile import Optimum

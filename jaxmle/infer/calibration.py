@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaincinv
 
 from ..errors import ModelError
+from ..special import betaincinv
 from .intervals import check_level
 
 

@@ -7,7 +7,8 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.special import chdtrc
+
+from ..special import chdtrc
 
 NODES = 48
 """Of Gauss and Legendre for each pair of four dimensions; half as many for each of more."""

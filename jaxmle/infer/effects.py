@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
 
 from ..errors import ModelError
+from ..special import ndtr
 from .averages import Averages, Case
 from .intervals import chosen, half_width
 from .settings import Change, checked, levels_of, settings

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
 
 from ..declare.links import Link
+from ..special import ndtr
 from .certificate import Certificate
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri_exp
 
 from ..declare.conditional import Conditional, conditional_of
 from ..declare.linear import CONSTANT, Linear
@@ -15,6 +14,7 @@ from ..declare.model import Model
 from ..declare.series.dependent import Dependent
 from ..errors import ModelError, did_you_mean
 from ..objective.rebuild import function_of_rows
+from ..special import ndtri_exp
 from .ahead import RESIDUALS as OF_SERIES
 from .ahead import Ahead
 from .statements import Deviance, Residual, Tail, Working

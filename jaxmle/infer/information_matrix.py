@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import chdtrc
 
 from ..errors import ModelError
+from ..special import chdtrc
 from .comparable import check_likelihood
 from .intervals import chosen
 from .reported import entry_names

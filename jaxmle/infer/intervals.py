@@ -8,11 +8,11 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import ndtri
 
 from .. import runtime
 from ..declare.links import Link
 from ..errors import ModelError, did_you_mean
+from ..special import ndtri
 from .estimates import Estimates
 
 

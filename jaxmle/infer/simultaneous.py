@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from ..errors import ModelError
+from ..special import ndtr, ndtri
 from .estimates import Estimates
 from .intervals import half_width
 

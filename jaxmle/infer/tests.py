@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import chdtrc
 
 from ..errors import ModelError
 from ..objective.objective import Objective
+from ..special import chdtrc
 from .boundary import mixture_weights
 from .chi_squares import mixture_tail
 from .comparable import check_likelihood, check_same_data

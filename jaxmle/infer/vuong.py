@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
 
 from ..errors import ModelError
+from ..special import ndtr
 from .chi_squares import weighted_sum_tail
 from .comparable import check_likelihood, check_same_data
 

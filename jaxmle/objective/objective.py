@@ -300,7 +300,7 @@ class Objective:
         calls = []
         for part, place in zip(self.parts, self._places):
             at = place[chosen]  # -1 where a unit is on another device
-            where = part.chunk[at].astype(np.int32), part.row[at].astype(np.int32)
+            where = (x.astype(np.int32) for x in part.where(np.maximum(at, 0)))
             calls.append((self.likelihood, u, self.constants, part.data, *where, np.where(at < 0, 0.0, share)))
         sums = _summed(jax.device_get(self._run_each(passes.evaluate_sample, calls)))
         value, gradient = _added(sums, self._penalty("gradient", u))
@@ -372,9 +372,9 @@ class Objective:
         calls = [(self.likelihood, s.length, *static, *args, self.constants, s.data, s.span) for s in self.stretches]
         for stretch, values in zip(self.stretches, self._run_each(f, calls)):
             part, (first, stop) = stretch.of, stretch.span
-            here = (part.chunk >= first) & (part.chunk < stop)
+            units = part.units[slice(*((np.array([first, stop]) - part.span[0]) * part.width))]
             values = np.moveaxis(jax.device_get(values), -1, 1)
-            yield part.units[here], values[part.chunk[here] - first, part.row[here]]
+            yield units, values.reshape(-1, *values.shape[2:])[: len(units)]
 
 
 class Line:

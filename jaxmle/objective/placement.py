@@ -101,40 +101,47 @@ class Placement:
             }
             mine = chunks.units[own[0] * rows : (own[-1] + 1) * rows]
             first = before + own[0] - start
-            at = np.arange(len(chunks.sample))
-            sample = Placed(data, at // rows, at % rows, chunks.sample, (0, before)) if before else None
-            out.append(
-                Placed(
-                    data=data,
-                    chunk=np.repeat(own + before - start, rows)[: len(mine)],
-                    row=np.tile(np.arange(rows), len(own))[: len(mine)],
-                    units=mine,
-                    span=(int(first), int(first + len(own))),
-                    sample=sample,
-                )
-            )
+            sample = Placed(data, chunks.sample, (0, before)) if before else None
+            out.append(Placed(data, mine, (int(first), int(first + len(own))), sample))
         return out
 
 
 @dataclass(frozen=True)
 class Placed:
-    """Chunks on a device; unit `units[i]` of the data set is at row `row[i]` of chunk `chunk[i]`.
+    """Chunks on a device; the rows of those of `span`, [first, stop), are the units `units` of the data set, in order.
 
-    The chunks of `span`, [first, stop), are its own; `sample` are others of the same data that hold a sample of all units.
+    `sample` are other chunks of the same data that hold a sample of all units.
     """
 
     data: dict
-    chunk: np.ndarray
-    row: np.ndarray
     units: np.ndarray
     span: tuple[int, int]
     sample: Placed | None = None
 
     @property
+    def width(self) -> int:
+        """Units in one chunk."""
+        return self.data["weights"].shape[-1]
+
+    @property
+    def chunk(self) -> np.ndarray:
+        """For each of the units, the chunk that it is in."""
+        return self.where(np.arange(len(self.units)))[0]
+
+    @property
+    def row(self) -> np.ndarray:
+        """For each of the units, its row in that chunk."""
+        return self.where(np.arange(len(self.units)))[1]
+
+    def where(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Chunk and row of the units at these positions among `units`."""
+        return self.span[0] + at // self.width, at % self.width
+
+    @property
     def rows(self) -> int:
         """Rows of the data in one chunk."""
         mask = self.data["mask"]
-        return self.data["weights"].shape[-1] * (1 if mask is None else mask.shape[-2])
+        return self.width * (1 if mask is None else mask.shape[-2])
 
     @property
     def n_chunks(self) -> int:
@@ -143,9 +150,8 @@ class Placed:
     def first(self, chunks: int) -> Placed:
         """The first chunks alone; their units only."""
         first, stop = self.span
-        here = self.chunk < first + chunks
-        kept = dict(chunk=self.chunk[here], row=self.row[here], units=self.units[here])
-        return replace(self, span=(first, min(stop, first + chunks)), sample=None, **kept)
+        stop = min(stop, first + chunks)
+        return replace(self, span=(first, stop), sample=None, units=self.units[: (stop - first) * self.width])
 
     def some(self) -> Placed:
         """Chunks that speak for all: the sample, unless it is too small."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from scipy.special import ndtri
 
 from ..errors import ModelError
+from ..special import ndtri
 from .newton import Newton
 from .quadratic import Quadratic
 from .solver import FAILED, MAX_STEPS, RUNNING, Function, Progress, Solution, Solver, State, drive

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, logit
 
 from ...declare.conditional import Conditional
 from ...declare.linear import Linear
@@ -14,6 +13,7 @@ from ...errors import ModelError, did_you_mean
 from ...infer.intervals import half_width
 from ...infer.settings import most_frequent
 from ...objective.covariates import Covariate, distribution_columns
+from ...special import expit, logit
 from .canvas import FITTED, GROUPS, INK, REFERENCE, Axes, axes_of, legend, opened
 from .observed import data_of, is_labelled
 

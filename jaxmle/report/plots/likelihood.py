@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import chdtri, ndtr
 
 from ...errors import ModelError, did_you_mean
 from ...infer.estimates import Estimates
 from ...infer.intervals import wald_intervals
+from ...special import chdtri, ndtr
 from .canvas import DASHED, FITTED, INK, REFERENCE, TRUE, Axes, axes_of, legend, opened
 from .coefficients import is_constant
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import betaincinv, gamma, ndtri
 
 from ...errors import ModelError, did_you_mean
+from ...special import betaincinv, gamma, ndtri
 from .canvas import DASHED, DATA, FITTED, INK, REFERENCE, Axes, axes_of, figure_of, legend, opened, points
 from .observed import data_of
 
