@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import runtime
 from ..errors import ModelError, did_you_mean
 from ..objective.layout import Layout, naturalise
 from ..objective.objective import Objective
@@ -108,7 +109,7 @@ def _root(objective: Objective, v: np.ndarray) -> np.ndarray:
     return np.stack([objective.direction(column) for column in columns.T])
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def _bend(layout: Layout, u: jax.Array, constants: Mapping[str, Any], directions: jax.Array) -> jax.Array:
     """Σ over the directions of the second derivative of what is reported, (reported,)."""
     values = lambda v: naturalise(layout, v, constants)[1]

@@ -32,7 +32,7 @@ def derivatives_in_z(
     return np.asarray(values), np.asarray(slopes)[:, free] * scale, in_z
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(runtime.jit, static_argnums=(0, 1))
 def _derivatives(layout: Layout, f: Callable, u: jax.Array, constants: Any, multipliers: Any) -> tuple:
 
     def of(u: jax.Array) -> jax.Array:

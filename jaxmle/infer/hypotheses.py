@@ -99,7 +99,7 @@ class Expressions:
         return values, slopes
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def _with_slopes(expressions: Expressions, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
     return expressions(theta), jax.jacfwd(expressions)(theta)
 

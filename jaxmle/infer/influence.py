@@ -249,6 +249,6 @@ def _natural(objective: Objective, z: np.ndarray) -> np.ndarray:
     return out
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def _reported(layout: Layout, u: jax.Array, constants: Mapping[str, Any]) -> jax.Array:
     return jax.vmap(lambda v: naturalise(layout, v, constants)[1])(u)

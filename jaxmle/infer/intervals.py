@@ -69,7 +69,7 @@ def wald_intervals(estimates: Estimates, level: float, width: float | None = Non
     return low, high
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def _mapped(links: tuple[Link, ...], values: list[jax.Array], halves: list[jax.Array]) -> list:
     out = []
     for link, value, half in zip(links, values, halves):

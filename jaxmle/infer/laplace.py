@@ -286,7 +286,7 @@ def _squares(objective: Objective, z: np.ndarray) -> np.ndarray:
     return np.asarray(jax.device_get(total)) / objective.scale**2 + ridge
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def _sum_squares(batches: Any, z: jax.Array, data: Any, units: jax.Array, share: jax.Array) -> jax.Array:
     def add(total: jax.Array, block: tuple) -> tuple:
         each = jax.vmap(lambda unit, share: batches.gradient(z, data, unit[None], share)[1])(*block)
@@ -300,7 +300,7 @@ def _slopes(layout: Layout, u: np.ndarray) -> np.ndarray:
     return np.asarray(jax.device_get(runtime.call(_own_slopes, layout, u)[0]))
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def _own_slopes(layout: Layout, u: jax.Array) -> jax.Array:
     parts = []
     for block in layout.blocks:

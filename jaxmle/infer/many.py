@@ -202,7 +202,7 @@ def reported_many(
     return values[: len(u), index], jacobian @ cov @ np.swapaxes(jacobian, 1, 2)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def _reported(layout: Layout, u: jax.Array, constants: Any) -> tuple[jax.Array, list[jax.Array]]:
     values = jax.vmap(lambda v: naturalise(layout, v, constants)[1])(u)
     parts = jax.vmap(lambda v: [jnp.asarray(part) for part in _jacobians(layout, v)])(u)

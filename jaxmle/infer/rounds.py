@@ -198,7 +198,7 @@ class _At:
     value: float
 
 
-@partial(jax.jit, static_argnums=0, compiler_options=runtime.ONE_THREAD)
+@partial(runtime.jit, static_argnums=0)
 def _run(
     sharing: Sharing,
     count: jax.Array,

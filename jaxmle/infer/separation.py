@@ -314,6 +314,6 @@ def _reach(link: Link) -> tuple[float, float]:
     return low, high
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def _inverse(link: Link, eta: jax.Array) -> jax.Array:
     return link.inverse(eta)

@@ -141,7 +141,7 @@ def batches_of(
     return Batches(program, whole), data
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def _units_first(program: Program, data: dict, chunk: Any, row: Any) -> dict:
     """The arrays of a part with the units first, floats in the program's precision but for the weights."""
     first = lambda x: x if isinstance(x, InPlace) else x[chunk, ..., row]

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import runtime
 from . import chain, passes
 from .concavity import concave
 from .objective import Objective
@@ -99,7 +100,7 @@ def _divergence(objective: Objective, u: np.ndarray, move: np.ndarray, share: fl
     return (total, pulled) if np.isfinite(total) and np.isfinite(pulled).all() else None
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def dual_point(
     program: Program, u: jax.Array, etas: Any, share: jax.Array, constants: Any, data: dict, span: Any
 ) -> tuple[jax.Array, jax.Array]:

@@ -21,11 +21,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import runtime
 from ..errors import ModelError
 from ..numerics import logsumexp
 from .chain import assemble, gradient_and_matrix, order_of
 from .fixing import start_vector
-from .passes import _nll, _pass, sum_chunks
+from .passes import _nll, sum_chunks
 from .rows import Program, hashable, log_densities, split, stacked_predictors
 from .rowwise import density_of
 from .tangents import expansion
@@ -117,7 +118,7 @@ def _of_chunk(program: Program, names: tuple[str, ...], rest: bool, u: jax.Array
     return out
 
 
-@partial(_pass, static_argnums=(0, 1, 2))
+@partial(runtime.jit, static_argnums=(0, 1, 2))
 def expectation(
     program: Program, names: tuple[str, ...], rest: bool, u: jax.Array, constants: Any, data: dict, span: Any
 ) -> dict:
@@ -137,7 +138,7 @@ def expectation(
     }
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(runtime.jit, static_argnums=(0, 1))
 def maxima(program: Program, names: tuple[str, ...], u: jax.Array, constants: Any, total: Any, sums: Any) -> jax.Array:
     """The points (points, size) at the maximum of Q in the parameters `names`; NaN in the entries of others."""
     layout, mixing = program.layout, mixing_of(program)

@@ -16,12 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import runtime
 from ..declare.conditional import Conditional
 from ..declare.distributions import integrals, numeric
 from ..errors import ModelError
 from .chain import assemble, matrix_parts
 from .objective import Objective, _added
-from .passes import _dense_scores, _pass, sum_chunks
+from .passes import _dense_scores, sum_chunks
 from .rows import Program, log_densities, split, stacked_predictors, with_columns
 from .rowwise import Truth, best_kind, density_of
 
@@ -91,7 +92,7 @@ def _of_rows(program: Program, u: jax.Array, constants: Any, chunk: dict) -> tup
     return parts, lost.sum(), off.sum()
 
 
-@partial(_pass, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def information(program: Program, u: jax.Array, constants: Any, data: dict, span: Any) -> tuple:
     """The expected information in `u` over a span of chunks, and two counts of rows as `_of_rows` has them."""
     parts, lost, off = sum_chunks(program, partial(_of_rows, program), u, constants, data, span)

@@ -103,12 +103,12 @@ def _put(layout: Layout, theta: Mapping[str, Any], u: np.ndarray) -> None:
             u[block.start : block.stop] = part
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def unconstrained(blocks: tuple[Block, ...], theta: list[Any]) -> list[jax.Array]:
     return [b.domain.unconstrain(t).reshape(-1) for b, t in zip(blocks, theta)]
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def _constrained(block: Block, u: jax.Array) -> Any:
     return block.natural(u)
 

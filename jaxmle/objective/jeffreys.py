@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import runtime
 from ..errors import ModelError
 from .chain import assemble, gradient_of, matrix_parts, order_of
 from .em import EXPECTATION
@@ -28,7 +29,7 @@ from .objective import Objective
 from .passes import Evaluation, sum_chunks
 from .rows import Program, split, stacked_predictors
 from .rowwise import best_kind, per_row, scattered, spread
-from .tangents import along, each, expansion, pairs_of, seconds
+from .tangents import each, expansion, pairs_of, seconds, slope
 
 FIRTH = "firth"
 """What this penalty is called."""
@@ -58,11 +59,11 @@ def _trace_chunk(program: Program, at: tuple[jax.Array, jax.Array], constants: A
         terms = per_row(program, best_kind(program), constants, chunk)((eta, dense))
         return jnp.sum(seconds(terms, (eta, dense)) * share, axis=0)
 
-    slopes = each(lambda i: along(i, trace, (eta, dense)), size)
+    slopes = each(lambda i: slope(i, trace, (eta, dense)), size)
     return gradient_of(program, chunk, slopes[:k], slopes[k:].sum(axis=-1))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(runtime.jit, static_argnums=(0, 1))
 def half_log_det(
     program: Program, needs: str, u: jax.Array, free: jax.Array, constants: Any, parts: tuple[tuple, ...]
 ) -> tuple:

@@ -191,7 +191,7 @@ class Layout:
         return out
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def _jacobians(layout: Layout, u: jax.Array) -> list[jax.Array]:
     """d(reported)/du by block: its diagonal where each entry is one of `u`, else the whole of it."""
     parts = []
@@ -205,7 +205,7 @@ def _jacobians(layout: Layout, u: jax.Array) -> list[jax.Array]:
     return parts
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def naturalise(layout: Layout, u: jax.Array, constants: Mapping[str, Any]) -> tuple[dict[str, Any], jax.Array]:
     """Every parameter on the natural scale, and the reported entries, from the flat vector."""
     reported = [b.reported(u) for b in layout.blocks]

@@ -19,9 +19,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import runtime
 from .chain import columns_of, order_of
 from .objective import Objective
-from .passes import _pass, _per_chunk, _scores
+from .passes import _per_chunk, _scores
 from .rows import Program, log_densities, split, stacked_predictors
 from .rowwise import down, spread
 from .tangents import seconds
@@ -64,7 +65,7 @@ def _without_pull(power: float, d: jax.Array, v: jax.Array, g: jax.Array) -> tup
     return g + d @ root @ (axes @ (gain * (axes.T @ (root @ g)))), pulls[-1]
 
 
-@partial(_pass, static_argnums=(0, 1, 2, 3))
+@partial(runtime.jit, static_argnums=(0, 1, 2, 3))
 def adjusted(
     program: Program,
     length: int,

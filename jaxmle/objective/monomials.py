@@ -18,8 +18,9 @@ import numpy as np
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 
+from .. import runtime
 from .layout import Layout
-from .passes import _pass, sum_chunks
+from .passes import sum_chunks
 
 PRODUCTS_AT_ONCE = 1024
 """Products of two monomials that a chunk forms at a time: more of them leave a core's cache."""
@@ -125,7 +126,7 @@ def _responsibilities(c: Array, m: Array) -> tuple[Array, Array]:
     return (top + jnp.log(total))[..., 0, :], share / total
 
 
-@partial(_pass, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def moments(monomials: Monomials, c: Array, basis: tuple, data: dict, span: Any) -> tuple[Array, Array]:
     """Of several mixtures c (points, k, q) by one read: −log-likelihoods (points,), and Σ w r_k m (points, k, q)."""
 
@@ -149,7 +150,7 @@ def _by_products(monomials: Monomials, both: Array, m: Array) -> Array:
     return jnp.moveaxis(each, 0, 1).reshape(len(both), -1)
 
 
-@partial(_pass, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def curvature(monomials: Monomials, c: Array, basis: tuple, data: dict, span: Any) -> tuple[Array, Array, Array]:
     """−log-likelihood, Σ w r_k m (k, q), and the Hessian of −log-likelihood in c by pairs k ≤ l: (pairs, products)."""
     first, second = np.triu_indices(c.shape[0])
@@ -163,20 +164,20 @@ def curvature(monomials: Monomials, c: Array, basis: tuple, data: dict, span: An
     return sum_chunks(monomials, body, c, basis, data, span)  # type: ignore[arg-type]
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(runtime.jit, static_argnums=(0, 1))
 def coefficients_at(monomials: Monomials, layout: Layout, u: Array, constants: Any, basis: tuple) -> Array:
     """The coefficients (points, k, q) at points `u` (points, size)."""
     return jax.vmap(lambda v: monomials.coefficients(layout.natural(v, constants), *basis))(u)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def coefficients_of(monomials: Monomials, natural: tuple[Array, Array, Array], basis: tuple) -> Array:
     """The coefficients (points, k, q) at shares (points, k), means (points, k, d) and covariances (points, k, d, d)."""
     names = ("weight", "mean", "covariance")
     return jax.vmap(lambda *x: monomials.coefficients(dict(zip(names, x)), *basis))(*natural)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@partial(runtime.jit, static_argnums=(0, 1, 2))
 def in_parameters(
     monomials: Monomials, layout: Layout, needs: str, u: Array, constants: Any, basis: tuple, sums: Array, second: Any
 ) -> tuple[Array, ...]:

@@ -112,7 +112,7 @@ def _computed(density: RowDensity, columns: Mapping[str, np.ndarray], n: int) ->
     return {f"{ONCE}{k}": x[:n] for k, x in enumerate(values)}
 
 
-@partial(jax.jit, static_argnums=0, compiler_options=runtime.ONE_THREAD)
+@partial(runtime.jit, static_argnums=0)
 def _values(density: RowDensity, piece: Mapping[str, jax.Array]) -> jax.Array:
     """The values of the dear steps in every row, (values, rows)."""
     traced = as_declared(density)

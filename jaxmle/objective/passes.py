@@ -154,10 +154,7 @@ def _per_chunk(program: Program, length: int, body: Any, u: Any, constants: Any,
     return stacked(run, length, span[0], span[1], u, constants, data)
 
 
-_pass = partial(jax.jit, compiler_options=runtime.ONE_THREAD)
-
-
-@partial(_pass, static_argnums=(0, 1))
+@partial(runtime.jit, static_argnums=(0, 1))
 def evaluate(program: Program, needs: str, u: jax.Array, constants: Any, data: dict, span: Any) -> tuple:
     """The negative log-likelihood over a span of chunks; `needs` is "value", "gradient", "hessian", "opg" or "expected"."""
     return _in_u(
@@ -165,7 +162,7 @@ def evaluate(program: Program, needs: str, u: jax.Array, constants: Any, data: d
     )
 
 
-@partial(_pass, static_argnums=(0, 1))
+@partial(runtime.jit, static_argnums=(0, 1))
 def evaluate_batch(program: Program, needs: str, u: jax.Array, constants: Any, data: dict, span: Any) -> tuple:
     """`evaluate` at many points at once: `u` is (points, size); every chunk is read once for all of them."""
 
@@ -175,7 +172,7 @@ def evaluate_batch(program: Program, needs: str, u: jax.Array, constants: Any, d
     return jax.vmap(partial(_in_u, program, needs))(sum_chunks(program, body, u, constants, data, span))
 
 
-@partial(_pass, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def hessian_product(program: Program, u: jax.Array, v: jax.Array, constants: Any, data: dict, span: Any) -> jax.Array:
     """The Hessian of the negative log-likelihood times a vector, without the Hessian."""
 
@@ -211,10 +208,10 @@ def each_unit(program: Program, length: int, what: str, u: Any, constants: Any, 
     return _per_chunk(program, length, body, u, constants, data, span)
 
 
-per_unit = partial(_pass, static_argnums=(0, 1, 2))(each_unit)
+per_unit = runtime.jit(each_unit, static_argnums=(0, 1, 2))
 
 
-@partial(_pass, static_argnums=(0, 1))
+@partial(runtime.jit, static_argnums=(0, 1))
 def predictors(program: Program, length: int, u: Any, data: dict, span: Any) -> tuple[jax.Array, jax.Array]:
     """The structured predictors of every row, (chunks, predictors, rows), at a point and along a direction: `u`."""
 
@@ -231,7 +228,7 @@ def _on_line(program: Program, step: jax.Array, line: Any, chunk: dict) -> tuple
     return eta, split(program, point) + step * split(program, direction)
 
 
-@partial(_pass, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def along(
     program: Program, step: jax.Array, u: Any, etas: Any, constants: Any, data: dict, span: Any
 ) -> tuple[jax.Array, jax.Array]:
@@ -248,7 +245,7 @@ def along(
     return sum_chunks(program, body, (step, u), constants, data, span, {"eta": etas[0], "along": etas[1]})
 
 
-@partial(_pass, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def gradient_on(
     program: Program, step: jax.Array, u: Any, etas: Any, constants: Any, data: dict, span: Any
 ) -> tuple[jax.Array, jax.Array]:
@@ -264,7 +261,7 @@ def gradient_on(
     return _in_u(program, "gradient", sum_chunks(program, body, (step, u), constants, data, span, own))
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def evaluate_sample(
     program: Program, u: jax.Array, constants: Any, data: dict, chunk: Any, row: Any, share: Any
 ) -> tuple:
@@ -285,7 +282,7 @@ def evaluate_sample(
     return _in_u(program, "gradient", jax.tree.map(lambda x: x.sum(axis=0), sums))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(runtime.jit, static_argnums=(0, 1))
 def penalty(program: Program, needs: str, u: jax.Array, constants: Any) -> tuple:
     """Value, gradient and Hessian of what is added to the negative log-likelihood."""
     f = lambda u: penalty_value(program, u, constants)
@@ -295,7 +292,7 @@ def penalty(program: Program, needs: str, u: jax.Array, constants: Any) -> tuple
     return (value, gradient) if needs == "gradient" else (value, gradient, jax.hessian(f)(u))
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(runtime.jit, static_argnums=0)
 def penalty_product(program: Program, u: jax.Array, v: jax.Array, constants: Any) -> jax.Array:
     """The Hessian of the penalties times a vector."""
     return jax.jvp(jax.grad(lambda u: penalty_value(program, u, constants)), (u,), (v,))[1]

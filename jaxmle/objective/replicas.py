@@ -53,7 +53,7 @@ def _spread(part: Placed, name: str, values: np.ndarray) -> jax.Array:
     return jax.device_put(new, device)
 
 
-@partial(jax.jit, static_argnums=(0, 1), compiler_options=runtime.ONE_THREAD)
+@partial(runtime.jit, static_argnums=(0, 1))
 def _terms(
     program: Program, length: int, u: jax.Array, own: dict[str, jax.Array], constants: Any, data: dict, span: Any
 ) -> jax.Array:

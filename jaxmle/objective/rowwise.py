@@ -19,12 +19,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import runtime
 from ..declare.conditional import Conditional
 from . import designs
 from .chain import columns_of, gradient_of, order_of, owners_of
-from .passes import _pass, _per_chunk, _scores, sum_chunks
+from .passes import _per_chunk, _scores, sum_chunks
 from .rows import Program, log_densities, split, stacked_predictors, with_columns
-from .tangents import along, each, pairs_of, seconds
+from .tangents import each, pairs_of, seconds, slope
 
 MOST_VARIABLES = 24
 """With more numbers than this in (η, d) no unit's own second derivatives are taken: there are too many."""
@@ -116,7 +117,7 @@ def per_row(program: Program, kind: str, constants: Any, chunk: dict) -> Callabl
     return under
 
 
-@partial(_pass, static_argnums=(0, 1, 2))
+@partial(runtime.jit, static_argnums=(0, 1, 2))
 def influence(program: Program, length: int, kind: str, u: Any, constants: Any, data: dict, span: Any) -> jax.Array:
     """For every unit, stacked: its step (size,), tr(C H_i) by entry of `u` (size,), and |C⁻¹ − H_i| / |C⁻¹|.
 
@@ -171,7 +172,7 @@ def _diagonal(program: Program, m: jax.Array, d: jax.Array, chunk: dict) -> jax.
     return jnp.concatenate(out)
 
 
-@partial(_pass, static_argnums=(0, 1))
+@partial(runtime.jit, static_argnums=(0, 1))
 def bias(program: Program, kind: str, u: Any, constants: Any, data: dict, span: Any) -> jax.Array:
     """What the first-order bias is C times of, in `u`; `u` is (the point, C and Ω about the entries `free`, `free`).
 
@@ -189,7 +190,7 @@ def bias(program: Program, kind: str, u: Any, constants: Any, data: dict, span: 
         v = spread(program, scattered(program, c, free), chunk)
         held = per_row(program, kind if kind == "expected" else "observed", constants, chunk)
         fixed = held(here)
-        third = lambda f: each(lambda i: along(i, f, here), size)[:, number]  # (c, a, b, rows)
+        third = lambda f: each(lambda i: slope(i, f, here), size)[:, number]  # (c, a, b, rows)
         total = third(lambda *x: seconds(fixed, x))
         if kind == "expected":
             moving = third(lambda *x: seconds(held(x), x))

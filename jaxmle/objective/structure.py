@@ -222,7 +222,7 @@ def _computed(density: RowDensity, analysis: Analysis, i: int, source: Source) -
     return [np.concatenate(pieces)[:n] for pieces in zip(*out)]
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@partial(runtime.jit, static_argnums=(0, 1, 2))
 def _numbers(density: RowDensity, names: tuple[str, ...], i: int, chunk: Mapping[str, jax.Array]) -> list[jax.Array]:
     traced = as_declared(density)
     analysis = analyse(traced, names)

@@ -26,12 +26,17 @@ def each(column: Callable[[jax.Array], Any], n: int) -> Any:
     return jax.tree.map(lambda x: x.reshape(rounds * TANGENTS_AT_ONCE, *x.shape[2:])[:n], stacked)
 
 
-def along(i: jax.Array, f: Callable[..., Any], x: tuple[jax.Array, jax.Array]) -> Any:
-    """The derivative of `f(η, d)` by the i-th of (η, d), for all units at once."""
+def along(i: jax.Array, f: Callable[..., Any], x: tuple[jax.Array, jax.Array]) -> tuple[Any, Any]:
+    """`f(η, d)` and its derivative by the i-th of (η, d), for all units at once."""
     eta, dense = x
     k = eta.shape[0]
     t_eta = jnp.broadcast_to((jnp.arange(k) == i).astype(eta.dtype)[:, None], eta.shape)
-    return jax.jvp(f, x, (t_eta, (jnp.arange(dense.shape[0]) + k == i).astype(dense.dtype)))[1]
+    return jax.jvp(f, x, (t_eta, (jnp.arange(dense.shape[0]) + k == i).astype(dense.dtype)))
+
+
+def slope(i: jax.Array, f: Callable[..., Any], x: tuple[jax.Array, jax.Array]) -> Any:
+    """The derivative of `f(η, d)` by the i-th of (η, d), for all units at once."""
+    return along(i, f, x)[1]
 
 
 def pairs_of(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -50,7 +55,7 @@ def seconds(
     """The second derivatives of each unit's `terms(η, d)`, by pairs (pairs, rows), all by default, in forward mode."""
     first, second = pairs or pairs_of(x[0].shape[0] + x[1].shape[0])[:2]
     i, j = jnp.asarray(first), jnp.asarray(second)
-    return each(lambda n: along(i[n], lambda *y: along(j[n], terms, y), x), len(first))
+    return each(lambda n: slope(i[n], lambda *y: slope(j[n], terms, y), x), len(first))
 
 
 def expansion(f: Callable[..., Any], x: tuple[jax.Array, jax.Array], number: jax.Array) -> tuple[Any, tuple, tuple]:
@@ -60,10 +65,15 @@ def expansion(f: Callable[..., Any], x: tuple[jax.Array, jax.Array], number: jax
     computed once before products with designs read them: `number` is any number of the data.
     """
     gradient = jax.value_and_grad(f, (0, 1))
+    k, size = x[0].shape[0], x[0].shape[0] + x[1].shape[0]
 
     def all(eta: jax.Array, dense: jax.Array) -> tuple[Any, tuple, tuple]:
-        size = eta.shape[0] + dense.shape[0]
-        h_eta, h_dense = each(lambda i: along(i, lambda *y: gradient(*y)[1], (eta, dense)), size)
-        return *gradient(eta, dense), (h_eta, h_dense[eta.shape[0] :])
+        if not 0 < size <= TANGENTS_AT_ONCE:
+            h_eta, h_dense = each(lambda i: slope(i, lambda *y: gradient(*y)[1], (eta, dense)), size)
+            return *gradient(eta, dense), (h_eta, h_dense[k:])
+        here, (_, (h_eta, h_dense)) = jax.vmap(lambda i: along(i, gradient, (eta, dense)), out_axes=(None, 0))(
+            jnp.arange(size)
+        )
+        return *here, (h_eta, h_dense[k:])
 
     return held(all, number, *x)

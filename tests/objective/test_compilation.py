@@ -151,6 +151,54 @@ def test_data_are_arguments_and_no_constants():
     assert "0.123456" not in many
 
 
+def program(n: int, columns: int) -> tuple[tuple, str]:
+    """The arguments of a pass with Hessian over a density of many products, and what XLA makes of it."""
+    from jaxmle.data.tables import Table
+    from jaxmle.objective import passes
+    from jaxmle.objective.build import build
+
+    def long_winded(p, row):
+        eta, total = p["eta"], 0.0
+        for _ in range(30):
+            total = total + eta * (row["y"] - eta * (0.3 + total))
+        return total
+
+    x = np.random.default_rng(0).normal(size=(n, columns))
+    model = jm.Model(long_winded, {"eta": jm.Linear("x")})
+    o = build(model, Table.read({"y": x[:, 0], "x": x}), weights=np.ones(n)).objective
+    with runtime.x64():
+        (first, *_) = o.stretches
+        args = (o.likelihood, "hessian", o.to_u(np.zeros(columns)), o.constants, first.data, first.span)
+        return args, passes.evaluate.lower(*args).compile().as_text()
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="XLA's fusions on CPUs")
+def test_derivatives_of_a_row_are_not_computed_for_each_column():
+    """The weights of the products are stored: no loop over rows and columns has the density's own products in it."""
+    _, text = program(4096, 7)
+    inside = {name: body for name, body in re.findall(r"\n%(\S+) \([^\n]*\{\n(.*?)\n\}", text, re.S)}
+    loops = re.findall(r"f64\[[\d,]*\b7\b[\d,]*\]\S* fusion\(.*?calls=%(\S+?)[,\n]", text)
+    assert max(body.count(" multiply(") for body in inside.values()) > 30  # the density is there
+    assert loops
+    assert max(inside[name].count(" multiply(") for name in loops) <= 3
+
+
+@pytest.mark.skipif(not runtime.QUICKLY, reason="this compiler has no quick way")
+def test_little_data_are_compiled_quickly_and_much_data_well():
+    from jaxmle.objective import passes
+
+    little, _ = program(512, 3)
+    quick, _ = runtime._fitting(passes.evaluate, little)
+    assert quick is not passes.evaluate
+    large = np.broadcast_to(np.zeros(1), runtime.LITTLE_BYTES // 8 + 1)
+    usual, _ = runtime._fitting(passes.evaluate, (*little, large))
+    assert usual is passes.evaluate
+    with runtime.x64():
+        a, b = (jax.device_get(f(*little)) for f in (quick, usual))
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-12)
+
+
 def test_a_large_array_from_outside_is_reported():
     table = np.linspace(0.0, 1.0, 20_000)
     model = jm.Model(lambda p, row: density(p, row) + 0.0 * jnp.asarray(table)[0], MODEL.params)

@@ -26,7 +26,16 @@ from .test_compilation import MODEL, ROOT, data, density
 OPTIONAL = ("pandas", "polars", "pyarrow", "narwhals", "matplotlib", "rich", "optax", "IPython")
 """Packages that only those who use them wait for."""
 
-HEAVY = ("scipy.stats", "scipy.optimize", "scipy.linalg", "scipy.sparse", "scipy.integrate", "pytest", "hypothesis")
+HEAVY = (
+    "scipy",
+    "scipy.stats",
+    "scipy.optimize",
+    "scipy.linalg",
+    "scipy.sparse",
+    "scipy.integrate",
+    "pytest",
+    "hypothesis",
+)
 
 
 def fresh_model() -> jm.Model:
@@ -288,6 +297,7 @@ found = lambda: [name for name in unwanted if name in sys.modules]
 assert not found(), found()
 y = np.random.default_rng(0).normal(size=50)
 fit = jm.fit(jm.Model(lambda p, row: -(row["y"] - p["m"]) ** 2, {{"m": jm.Real()}}), {{"y": y}}, progress=False)
+assert fit.std_errors and "scipy" not in sys.modules
 str(fit)
 assert not [name for name in {OPTIONAL!r} if name in sys.modules]
 assert dict(jax.config.values) == settings
