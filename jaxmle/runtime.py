@@ -303,25 +303,24 @@ def forget_programs() -> None:
     _called.clear()
 
 
-_quick: dict[Callable[..., Any], Callable[..., Any]] = {}
-"""Programs by what they are compiled from with all options but `QUICKLY`."""
+_programs: dict[Callable[..., Any], tuple[Callable[..., Any], Callable[..., Any]]] = {}
+"""How programs are compiled for much data and for little."""
 
 
 def jit(f: Callable[..., Any], static_argnums: int | tuple[int, ...] = ()) -> Any:
-    """`jax.jit` of a program that `call` runs: on little data it is compiled quickly."""
-    usual, quick = (
-        jax.jit(f, static_argnums=static_argnums, compiler_options=ONE_THREAD | more) for more in ({}, QUICKLY)
-    )
-    if QUICKLY:
-        _quick[usual] = quick
-    return usual
+    """`jax.jit` of a program that `call` runs, compiled for one core, and on little data quickly."""
+    program = jax.jit(f, static_argnums=static_argnums)  # inside others it has no options
+    ways = (ONE_THREAD, ONE_THREAD | QUICKLY)
+    usual, quick = (jax.jit(f, static_argnums=static_argnums, compiler_options=options) for options in ways)
+    _programs[program] = usual, quick
+    return program
 
 
 def _fitting(f: Callable[..., Any], args: Any) -> tuple[Callable[..., Any], int]:
     """The program that suits the size of its arguments, and the number of what is compiled for them."""
     leaves, tree = jax.tree.flatten(args)
-    if f in _quick and sum(getattr(x, "nbytes", 0) for x in leaves) <= LITTLE_BYTES:
-        f = _quick[f]
+    if f in _programs:
+        f = _programs[f][sum(getattr(x, "nbytes", 0) for x in leaves) <= LITTLE_BYTES]
     # a program is compiled for each device apart
     kinds = ((x.shape, x.dtype, getattr(x, "sharding", None)) if hasattr(x, "shape") else x for x in leaves)
     return f, hash((f, tree, tuple(kinds)))

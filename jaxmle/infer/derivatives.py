@@ -21,6 +21,9 @@ the Hessian disagrees at every length, the more the shorter it is. Most function
 LONG_STEPS = (0.1, 1.0, 3.0)
 """If differences over so many standard errors agree and shorter ones do not, the shorter ones are rounding errors."""
 
+LEAST_METRIC = 1e-6
+"""Of the largest: where a coordinate has less, its curvature and its score are rounding errors, and no unit of length."""
+
 TOLERANCE = 1e-4
 """Relative mismatch that rounding and curvature cannot explain at such a step."""
 
@@ -55,6 +58,7 @@ def check_derivatives(objective: Objective, z: np.ndarray, n_directions: int = 2
     if not finite(here):
         return NOT_COMPARED
     metric, needs = metric_of(here.gradient, here.matrix), _slopes(objective)
+    metric = np.maximum(metric, LEAST_METRIC * metric.max(initial=0.0))
     rng = np.random.default_rng(seed)
     directions = rng.standard_normal((n_directions, len(z)))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -73,19 +77,22 @@ def check_derivatives(objective: Objective, z: np.ndarray, n_directions: int = 2
         found = _least_mismatch(glimpse, needs, here, z, metric, v, STEPS)
         if found is not None and max(found[:2]) > TOLERANCE:
             suspects.append(i)
+    if not suspects:  # only several together: those whose scores are off
+        suspects = sorted({int(r[3]) for r in results if r[1] > TOLERANCE})
     return DerivativeCheck(score, hessian, noise, tuple(suspects), rounding=rounding)
 
 
 def _least_mismatch(
     objective: Objective, needs: str, here, z: np.ndarray, metric: np.ndarray, v: np.ndarray, steps: tuple
 ):
-    """The least (score error, Hessian error, noise) along `v`, in standard errors, over the lengths `steps`.
+    """The least (score error, Hessian error, noise) along `v`, in standard errors, over the lengths `steps`; and the
+    position in `z` whose score is most off where the Hessian's error is least.
 
     None if no difference can be formed. Away from z the objective is asked for what it `needs`. Score and Hessian may
     agree at different lengths.
     """
     p = v / metric
-    best = None
+    best, worst = None, 0
     for h in steps:
         high, low = z + h * p, z - h * p
         moved = (high - low) / (2 * h)  # not quite p, for large z
@@ -99,12 +106,15 @@ def _least_mismatch(
         size = max(abs(slope), 1.0, 0.1 * np.abs(bend).max())
         score_error = max(abs(slope_fd - slope) - 10 * noise / h, 0.0) / size
         slack = 1e-13 * np.abs(here.gradient / metric).max() / h + 1e-15 / h
-        hessian_error = max(np.abs(bend_fd - bend).max() - slack, 0.0) / max(np.abs(bend).max(), 1.0)
+        misses = np.abs(bend_fd - bend)
+        hessian_error = max(misses.max() - slack, 0.0) / max(np.abs(bend).max(), 1.0)
         found = score_error, hessian_error, noise
+        if best is None or hessian_error < best[1]:
+            worst = int(misses.argmax())
         best = found if best is None else tuple(map(min, best, found))
         if max(best[:2]) <= TOLERANCE:
             break
-    return best
+    return best and (*best, worst)
 
 
 def _slopes(objective: Objective) -> str:

@@ -316,8 +316,8 @@ def _mismatch(case: Case, reported: Reported, noise: float, wobble: float) -> Fi
     whose = "log-density or of the penalty" if case.objective.program.penalties else "log-density"
     reason = (
         f"The derivatives by {who(reported, suspects)} are not those of the {whose} (relative difference to finite "
-        f"differences: {', '.join(seen)}). It may have a kink (abs, max) at a data point, or use a function whose "
-        "derivative is wrong."
+        f"differences: {', '.join(seen)}). It may have a kink (abs, max) at a data point, move in steps (round, "
+        "an integer cast), or use a function whose derivative is wrong."
     )
     opg = outer_product(case.objective, case.z)
     vectors = suspects + entangled(opg, suspects)

@@ -4,6 +4,8 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln, log_ndtr
 from jax.scipy.stats import beta as jax_beta
 
+from jaxmle.numerics import log_gamma_ratio
+
 HALF_LOG_2PI = 0.9189385332046727
 
 
@@ -34,7 +36,7 @@ def negative_binomial(p, row):
     """Mean `rate`, variance rate + alpha·rate²."""
     y, m, a = row["y"], p["rate"], p["alpha"]
     size = 1 / a
-    terms = gammaln(y + size) - gammaln(size) - gammaln(y + 1)
+    terms = log_gamma_ratio(size, y) - gammaln(y + 1)
     return terms - (y + size) * jnp.log1p(a * m) + y * jnp.log(a * m)
 
 

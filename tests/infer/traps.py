@@ -15,7 +15,9 @@ class Trap:
 
     `status` is the certificate's; `mentions` what its words must contain; `withheld` the names whose standard errors
     are NaN, all others being finite; `estimates` and `std_errors` are independent numbers for what stays right.
-    `no_std_errors` says that nothing has one. `options` are those of `jm.fit`.
+    `no_std_errors` says that nothing has one. `by_luck` says that rounding errors decide where the search ends, in a
+    direction without curvature or with a score that has no zero: what else is then withheld differs by machine.
+    `options` are those of `jm.fit`.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Trap:
     mentions: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
     no_std_errors: bool = False
+    by_luck: bool = False
     estimates: Mapping[str, float] = field(default_factory=dict)
     std_errors: Mapping[str, float] = field(default_factory=dict)
     caution: tuple[str, ...] = ()

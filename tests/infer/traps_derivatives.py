@@ -107,6 +107,7 @@ def kinks() -> list[Trap]:
         Trap(
             "Laplace, even n: flat between two data points", laplace, {"y": y[:20]}, "wrong_derivatives",
             ("'mu'", "kink"), withheld=("mu",), estimates=spread(y[:20]), std_errors={"b": spread(y[:20])["b"] / 20**0.5},
+            by_luck=True,
         ),
         Trap(
             "median regression", regression, {"y": y[:20] + line, "x": line}, "wrong_derivatives",

@@ -104,7 +104,7 @@ def derivatives() -> list[Trap]:
     spread = np.sqrt(((jump - np.where(t < 17, sides["before"], sides["after"])) ** 2).mean())
     return [
         Trap("a derivative switched off", jm.Model(stopped, both), {"y": y}, "wrong_derivatives", ("'sigma'",),
-             no_std_errors=True),
+             withheld=("sigma",), by_luck=True),
         Trap("a derivative of one's own that is wrong", jm.Model(own_derivative, {"mu": jm.Real()}), {"y": y},
              "wrong_derivatives", ("'mu'",), no_std_errors=True, estimates={"mu": y.mean()}),
         Trap("a change point in time", jm.Model(change_point, {"tau": jm.Interval(1.0, 39.0, start=16.5), "before": jm.Real(),

@@ -176,8 +176,8 @@ def program(n: int, columns: int) -> tuple[tuple, str]:
 def test_derivatives_of_a_row_are_not_computed_for_each_column():
     """The weights of the products are stored: no loop over rows and columns has the density's own products in it."""
     _, text = program(4096, 7)
-    inside = {name: body for name, body in re.findall(r"\n%(\S+) \([^\n]*\{\n(.*?)\n\}", text, re.S)}
-    loops = re.findall(r"f64\[[\d,]*\b7\b[\d,]*\]\S* fusion\(.*?calls=%(\S+?)[,\n]", text)
+    inside = dict(re.findall(r"\n%(\S+) \([^\n]*\{\n(.*?)\n\}", text, re.S))
+    loops = re.findall(r"f64\[[\d,]*\b[78]\b[\d,]*\]\S* fusion\(.*?calls=%(\S+?)[,\n]", text)  # 8 with the score
     assert max(body.count(" multiply(") for body in inside.values()) > 30  # the density is there
     assert loops
     assert max(inside[name].count(" multiply(") for name in loops) <= 3
@@ -189,10 +189,9 @@ def test_little_data_are_compiled_quickly_and_much_data_well():
 
     little, _ = program(512, 3)
     quick, _ = runtime._fitting(passes.evaluate, little)
-    assert quick is not passes.evaluate
     large = np.broadcast_to(np.zeros(1), runtime.LITTLE_BYTES // 8 + 1)
     usual, _ = runtime._fitting(passes.evaluate, (*little, large))
-    assert usual is passes.evaluate
+    assert (usual, quick) == runtime._programs[passes.evaluate]
     with runtime.x64():
         a, b = (jax.device_get(f(*little)) for f in (quick, usual))
     for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
