@@ -42,6 +42,7 @@ QUICKLY = (
 mostly as fast, and at worst take twice the time."""
 
 LITTLE_BYTES = 1 << 25
+"""Arguments of a program up to which they are little data."""
 
 LANE_BYTES = 1 << 19
 """The least data that are worth another thread."""
@@ -303,16 +304,20 @@ def forget_programs() -> None:
     _called.clear()
 
 
-_programs: dict[Callable[..., Any], tuple[Callable[..., Any], Callable[..., Any]]] = {}
-"""How programs are compiled for much data and for little."""
+_programs: dict[Callable[..., Any], Callable[[bool], Callable[..., Any]]] = {}
+"""The same programs as they are compiled quickly or not."""
 
 
 def jit(f: Callable[..., Any], static_argnums: int | tuple[int, ...] = ()) -> Any:
     """`jax.jit` of a program that `call` runs, compiled for one core, and on little data quickly."""
     program = jax.jit(f, static_argnums=static_argnums)  # inside others it has no options
-    ways = (ONE_THREAD, ONE_THREAD | QUICKLY)
-    usual, quick = (jax.jit(f, static_argnums=static_argnums, compiler_options=options) for options in ways)
-    _programs[program] = usual, quick
+
+    @functools.cache  # made when first asked for: importing jaxmle makes none
+    def compiled(quickly: bool) -> Callable[..., Any]:
+        options = ONE_THREAD | (QUICKLY if quickly else {})
+        return jax.jit(f, static_argnums=static_argnums, compiler_options=options)
+
+    _programs[program] = compiled
     return program
 
 
@@ -320,7 +325,8 @@ def _fitting(f: Callable[..., Any], args: Any) -> tuple[Callable[..., Any], int]
     """The program that suits the size of its arguments, and the number of what is compiled for them."""
     leaves, tree = jax.tree.flatten(args)
     if f in _programs:
-        f = _programs[f][sum(getattr(x, "nbytes", 0) for x in leaves) <= LITTLE_BYTES]
+        little = sum(getattr(x, "nbytes", 0) for x in leaves) <= LITTLE_BYTES
+        f = _programs[f](little and bool(QUICKLY))
     # a program is compiled for each device apart
     kinds = ((x.shape, x.dtype, getattr(x, "sharding", None)) if hasattr(x, "shape") else x for x in leaves)
     return f, hash((f, tree, tuple(kinds)))

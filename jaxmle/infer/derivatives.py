@@ -77,7 +77,7 @@ def check_derivatives(objective: Objective, z: np.ndarray, n_directions: int = 2
         found = _least_mismatch(glimpse, needs, here, z, metric, v, STEPS)
         if found is not None and max(found[:2]) > TOLERANCE:
             suspects.append(i)
-    if not suspects:  # only several together: those whose scores are off
+    if not suspects:  # none alone, or too many to be tried: those whose scores are off
         suspects = sorted({int(r[3]) for r in results if r[1] > TOLERANCE})
     return DerivativeCheck(score, hessian, noise, tuple(suspects), rounding=rounding)
 

@@ -2,12 +2,8 @@
 
 The log-density of a unit depends on the parameters through its structured predictors η (one number per row each) and
 through the other parameters d. Derivatives are taken in (η, d): rows do not interact, so pushing one tangent through
-all rows at once gives one column of every row's Hessian block. Matrix products with the designs do the rest:
-
-    ∂/∂β_a = X_a ∂/∂η_a          ∂²/∂β_a∂β_b = X_a diag(∂²/∂η_a∂η_b) X_bᵀ       (designs feature-major)
-
-which costs one read of the designs (see `designs` for the columns that are levels of factors). A program without
-structured predictors has d = u, and the same code.
+all rows at once gives one column of every row's Hessian block (`tangents`). Matrix products with the designs do the rest
+(`chain`), in one read of them. A program without structured predictors has d = u, and the same code.
 """
 
 from __future__ import annotations

@@ -11,9 +11,6 @@ import numpy as np
 
 from .loops import held
 
-FEW = 0
-"""With no more numbers than this in (η, d), derivatives are taken forward alone, second ones by pairs."""
-
 TANGENTS_AT_ONCE = 32
 
 
@@ -67,13 +64,12 @@ def expansion(f: Callable[..., Any], x: tuple[jax.Array, jax.Array], number: jax
     gradient = jax.value_and_grad(f, (0, 1))
     k, size = x[0].shape[0], x[0].shape[0] + x[1].shape[0]
 
-    def all(eta: jax.Array, dense: jax.Array) -> tuple[Any, tuple, tuple]:
+    def everything(eta: jax.Array, dense: jax.Array) -> tuple[Any, tuple, tuple]:
         if not 0 < size <= TANGENTS_AT_ONCE:
             h_eta, h_dense = each(lambda i: slope(i, lambda *y: gradient(*y)[1], (eta, dense)), size)
             return *gradient(eta, dense), (h_eta, h_dense[k:])
-        here, (_, (h_eta, h_dense)) = jax.vmap(lambda i: along(i, gradient, (eta, dense)), out_axes=(None, 0))(
-            jnp.arange(size)
-        )
-        return *here, (h_eta, h_dense[k:])
+        by_tangent = jax.vmap(lambda i: along(i, gradient, (eta, dense)), out_axes=(None, 0))
+        (value, slopes), (_, (h_eta, h_dense)) = by_tangent(jnp.arange(size))
+        return value, slopes, (h_eta, h_dense[k:])
 
-    return held(all, number, *x)
+    return held(everything, number, *x)
