@@ -131,10 +131,9 @@ def units_behind(objective: Objective, z: np.ndarray, most: int = 5) -> tuple[np
 def _finite_with(objective: Objective, z: np.ndarray, part: Placed, some: np.ndarray, instead: int) -> bool:
     """Whether value and derivatives are finite with the units at `some`, and the one at `instead` in place of others."""
     shape = part.data["weights"].shape
-    chunk, row = (np.full(shape, where[instead]) for where in (part.chunk, part.row))
-    chunk[part.chunk[some], part.row[some]] = part.chunk[some]
-    row[part.chunk[some], part.row[some]] = part.row[some]
-
+    chunk, row = (np.full(shape, x) for x in part.where(np.asarray(instead)))
+    places = part.where(some)
+    chunk[places], row[places] = places
     there = part.rearranged(chunk, row)
     return finite(replace(objective, parts=(there,)).evaluate(z, penalised=False))
 

@@ -123,7 +123,7 @@ def batches_of(
         alone = len(parts) == 1 and len(parts[0].units) == n_units
         chunk, row = np.empty(n_units, np.int32), np.empty(n_units, np.int32)
         if alone:
-            chunk[parts[0].units], row[parts[0].units] = parts[0].chunk, parts[0].row
+            chunk[parts[0].units], row[parts[0].units] = parts[0].places
             units = runtime.call(_units_first, program, parts[0].data, chunk, row)[0]
         else:
             units = _gathered(program, parts, n_units, device)
@@ -154,7 +154,7 @@ def _gathered(program: Program, parts: Sequence[Placed], n_units: int, device: A
     """The units of several devices, or groups of several padded lengths, on one device and of one length."""
     order = np.empty(n_units, int)
     order[np.concatenate([part.units for part in parts])] = np.arange(n_units)
-    each = [runtime.call(_units_first, program, part.data, part.chunk, part.row)[0] for part in parts]
+    each = [runtime.call(_units_first, program, part.data, *part.places)[0] for part in parts]
     if program.unit == "group":
         longest = max(part.data["mask"].shape[1] for part in parts)
         each = [_lengthened(jax.device_get(units), longest) for units in each]

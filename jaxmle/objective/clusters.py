@@ -101,9 +101,9 @@ class ClusterObjective(Objective):
         """The responses (n, d) with their weights (n,), in the order of the parts."""
         rows, weights = [], []
         for p in self.parts:
-            columns = [jax.device_get(p.data["columns"][name])[p.chunk, p.row] for name in self.density.response]
+            columns = [jax.device_get(p.data["columns"][name])[p.places] for name in self.density.response]
             rows.append(np.stack(columns, axis=1).astype(np.float64))
-            weights.append(jax.device_get(p.data["weights"])[p.chunk, p.row])
+            weights.append(jax.device_get(p.data["weights"])[p.places])
         return np.concatenate(rows), np.concatenate(weights)
 
     @property

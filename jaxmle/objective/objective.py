@@ -354,14 +354,14 @@ class Objective:
         """The weight of every unit."""
         out = np.empty(self.n_units)
         for part in self.parts:
-            out[part.units] = jax.device_get(part.data["weights"])[part.chunk, part.row]
+            out[part.units] = jax.device_get(part.data["weights"])[part.places]
         return out
 
     def column(self, name: str) -> np.ndarray | None:
         """What the log-density reads as column `name`, one entry per unit; None where units have several rows each."""
         if self.program.unit != "row" or any(name not in part.data["columns"] for part in self.parts):
             return None
-        found = [np.moveaxis(jax.device_get(p.data["columns"][name]), -1, 1)[p.chunk, p.row] for p in self.parts]
+        found = [np.moveaxis(jax.device_get(p.data["columns"][name]), -1, 1)[p.places] for p in self.parts]
         out = np.empty((self.n_units, *found[0].shape[1:]), found[0].dtype)
         for part, values in zip(self.parts, found):
             out[part.units] = values
@@ -371,9 +371,7 @@ class Objective:
         """Units, and a number or a vector for each, of a pass `f(program, length, *static, *args, constants, data, span)`."""
         calls = [(self.likelihood, s.length, *static, *args, self.constants, s.data, s.span) for s in self.stretches]
         for stretch, values in zip(self.stretches, self._run_each(f, calls)):
-            part, (first, stop) = stretch.of, stretch.span
-            units = part.units[slice(*((np.array([first, stop]) - part.span[0]) * part.width))]
-            values = np.moveaxis(jax.device_get(values), -1, 1)
+            units, values = stretch.units, np.moveaxis(jax.device_get(values), -1, 1)
             yield units, values.reshape(-1, *values.shape[2:])[: len(units)]
 
 

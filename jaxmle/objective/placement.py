@@ -124,14 +124,9 @@ class Placed:
         return self.data["weights"].shape[-1]
 
     @property
-    def chunk(self) -> np.ndarray:
-        """For each of the units, the chunk that it is in."""
-        return self.where(np.arange(len(self.units)))[0]
-
-    @property
-    def row(self) -> np.ndarray:
-        """For each of the units, its row in that chunk."""
-        return self.where(np.arange(len(self.units)))[1]
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """For each of the units, the chunk that it is in, and its row there."""
+        return self.where(np.arange(len(self.units)))
 
     def where(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Chunk and row of the units at these positions among `units`."""
@@ -172,7 +167,7 @@ class Placed:
     def _spread(self, new: np.ndarray, values: np.ndarray, old: jax.Array) -> jax.Array:
         for part in (self, self.sample):
             if part is not None:
-                new[part.chunk, part.row] = values[part.units]
+                new[part.places] = values[part.units]
         return jax.device_put(new, old.sharding)
 
     def _with(self, changed: dict[str, Any]) -> Placed:
@@ -215,3 +210,9 @@ class Stretch:
     @property
     def data(self) -> dict:
         return self.of.data
+
+    @property
+    def units(self) -> np.ndarray:
+        """The units of these chunks, in order."""
+        first, stop = (int(at) - self.of.span[0] for at in self.span)
+        return self.of.units[first * self.of.width : stop * self.of.width]

@@ -34,13 +34,12 @@ def terms_of_replicas(objective: Objective, u: np.ndarray, columns: Mapping[str,
         start = min(first, total - many)
         here = slice(start, start + many)
         for stretch in objective.stretches:
-            part, (begin, stop) = stretch.of, stretch.span
+            part, units = stretch.of, stretch.units
             with runtime.x64():
                 own = {name: _spread(part, name, values[here]) for name, values in columns.items()}
             args = (objective.likelihood, stretch.length, u[here], own, objective.constants, stretch.data, stretch.span)
             terms = jax.device_get(runtime.call(_terms, *args)[0])
-            inside = (part.chunk >= begin) & (part.chunk < stop)
-            out[here, part.units[inside]] = terms[:, part.chunk[inside] - begin, part.row[inside]]
+            out[here, units] = terms.reshape(many, -1)[:, : len(units)]
     return out
 
 
@@ -48,7 +47,7 @@ def _spread(part: Placed, name: str, values: np.ndarray) -> jax.Array:
     """A column of each data set in the chunks of one: shape (R, chunks, rows)."""
     old = part.data["columns"][name]
     new = np.repeat(np.array(jax.device_get(old))[None], len(values), axis=0).astype(np.result_type(old.dtype, values))
-    new[:, part.chunk, part.row] = values[:, part.units]
+    new[(slice(None), *part.places)] = values[:, part.units]
     (device,) = old.devices()
     return jax.device_put(new, device)
 

@@ -137,7 +137,7 @@ def poisoned(objective: Objective) -> Objective:
 
     def spoil(part):
         holds = np.zeros(part.data["weights"].shape[0], bool)
-        holds[part.chunk] = True
+        holds[part.places[0]] = True
         assert not holds.all(), "no chunk is padding: the test has nothing to spoil"
 
         def fill(x):
