@@ -13,7 +13,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from .runtime import Shared
+from .process import Shared
 
 NAMES = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads", "openblas_{}_num_threads")
 """As in NumPy's own wheels, and where it was built with an OpenBLAS of the system; other libraries are let be."""

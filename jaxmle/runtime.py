@@ -21,6 +21,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from jaxlib.version import __version__ as JAXLIB
 
 from .errors import ModelError
+from .process import Shared, uncollected
 
 MAX_KERNEL_ROWS = 8192
 """No compiled kernel sees more rows than this: faster on CPUs, and safe from the known miscompilations."""
@@ -119,25 +120,6 @@ def _usable(folder: Path) -> bool:
     except OSError:
         return False
     return os.access(folder, os.W_OK)
-
-
-class Shared:
-    """A setting of the whole process that threads share: the first to come opens it, the last to go closes it."""
-
-    def __init__(self, opened: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
-        self._opened, self._lock, self._users, self._stack = opened, threading.Lock(), 0, contextlib.ExitStack()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._users == 0:
-                self._stack.enter_context(self._opened())
-            self._users += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                self._stack.close()
 
 
 @contextlib.contextmanager
@@ -344,6 +326,7 @@ def call(f: Callable[..., Any], *args: Any) -> tuple[Any, float, float]:
         if key not in _called:
             stack.enter_context(compile_cache)
             stack.enter_context(quiet_loader)
+            stack.enter_context(uncollected)
         compilation = stack.enter_context(Compilation())
         out = jax.block_until_ready(f(*args))
     _called.add(key)

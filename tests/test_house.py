@@ -10,6 +10,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 ROOMS = (
     "errors",
+    "process",
     "runtime",
     "blas",
     "special",

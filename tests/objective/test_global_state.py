@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import logging
 import os
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 
 import jaxmle as jm
-from jaxmle import runtime
+from jaxmle import process, runtime
 
 from .test_compilation import MODEL, ROOT, data, density
 
@@ -69,6 +70,7 @@ def state() -> dict[str, Any]:
         "threads": threading.active_count(),
         "folder": os.getcwd(),
         "recursion": sys.getrecursionlimit(),
+        "garbage": (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()),
     }
 
 
@@ -276,17 +278,47 @@ print(abs(fit.coef["m"] - y.mean()) < 1e-9)
         assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr
 
 
+def test_garbage_is_looked_for_again_once_all_are_done_unless_the_caller_wanted_none_of_it():
+    inside, leave = threading.Event(), threading.Event()
+
+    def first():
+        with process.uncollected:
+            inside.set()
+            leave.wait()
+            assert not gc.isenabled()
+
+    def second():
+        inside.wait()
+        with process.uncollected:
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+        leave.set()
+
+    in_threads([first, second])
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with process.uncollected:
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
 # --- import ---------------------------------------------------------------------------------------------------------------
 
 
 def test_importing_is_light_and_changes_nothing():
     code = f"""
-import sys, warnings
+import gc, sys, warnings
 warnings.simplefilter("error")
 import jax, numpy as np
+searched = []
+gc.callbacks.append(lambda phase, how: searched.append(how["generation"]))
 settings, errors, seed = dict(jax.config.values), np.geterr(), np.random.get_state()[1].tobytes()
 sys.path.insert(0, {str(ROOT)!r})
 import jaxmle as jm
+assert gc.isenabled() and 2 not in searched, "importing has gone through all that JAX has made"
 from jax._src import xla_bridge
 assert not xla_bridge.backends_are_initialized(), "a device was claimed"
 assert dict(jax.config.values) == settings
