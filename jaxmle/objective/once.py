@@ -6,6 +6,7 @@ function), and is used by what also depends on parameters, becomes a column of i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +26,12 @@ MANY_ROWS = 50_000
 
 KERNELS = 8
 """Kernels that one call runs: each call costs something by itself."""
+
+HEAD = 1000
+"""Rows that tell most columns of other numbers at a glance."""
+
+COMBINATIONS = 4096
+"""Where columns of whole numbers have no more combinations than this, each is computed once, and not row by row."""
 
 MOST_COLUMNS = 4
 """The most columns that are added: each takes memory, and is read in every pass."""
@@ -106,10 +113,33 @@ def once_for_all(program: Program, columns: Mapping[str, np.ndarray]) -> tuple[P
 
 
 def _computed(density: RowDensity, columns: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
-    pieces = density.chunks(columns, n, KERNELS * MAX_KERNEL_ROWS)
+    read = {name: columns[name] for name, _, _ in density.columns}
+    distinct, of_row = _combinations(read) or (read, slice(n))
+    rows = n if distinct is read else COMBINATIONS
+    pieces = density.chunks(distinct, rows, KERNELS * MAX_KERNEL_ROWS)
     found, _, _ = runtime.call_each(_values, [(density, piece) for piece in pieces])
     values = np.concatenate(jax.device_get(found), axis=1)
-    return {f"{ONCE}{k}": x[:n] for k, x in enumerate(values)}
+    return {f"{ONCE}{k}": x[of_row] for k, x in enumerate(values)}
+
+
+def _combinations(columns: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
+    """Columns with one row for each combination of the numbers in between the least and the greatest, repeated to
+    `COMBINATIONS`, and the row there of every row; None where numbers are not whole steps apart or there are too many."""
+    lows, widths, of_row = [], [], np.zeros((), np.int32)
+    for x in columns.values():
+        x = x.view(np.int8) if x.dtype == bool else x
+        if x.ndim != 1 or x.dtype.kind not in "iuf" or not (x[:HEAD] == np.floor(x[:HEAD])).all():
+            return None
+        low, high = x.min(), x.max()
+        width = float(high) - float(low) + 1
+        if not width * math.prod(widths) <= COMBINATIONS:
+            return None
+        steps = (x - low).astype(np.int32)
+        if not np.array_equal(low + steps, x):
+            return None
+        lows, widths, of_row = [*lows, low], [*widths, int(width)], of_row * np.int32(width) + steps
+    numbers = np.unravel_index(np.resize(np.arange(math.prod(widths)), COMBINATIONS), widths)
+    return {name: low + k for name, low, k in zip(columns, lows, numbers)}, of_row
 
 
 @partial(runtime.jit, static_argnums=0)

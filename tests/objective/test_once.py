@@ -61,6 +61,54 @@ def test_the_numbers_are_those_of_the_density(name, monkeypatch):
     assert apart.terms(z) == pytest.approx(whole.terms(z), rel=1e-13, abs=1e-13)
 
 
+def whole_steps(dtype, low=0, top=9):
+    return np.arange(3000).astype(dtype) % dtype(top) + dtype(low)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"y": whole_steps(np.float64)},
+        {"y": whole_steps(np.float64, -4), "event": whole_steps(np.float64, 0, 2).astype(bool)},
+        {"y": whole_steps(np.uint8, 200, 50), "z": whole_steps(np.int64, -7, 80)},
+        {"y": np.zeros(3000)},
+        {"y": whole_steps(np.float32, 3, 4096)},
+    ],
+    ids=["counts", "with truth values", "integers", "one value", "as many as there may be"],
+)
+def test_columns_of_few_whole_numbers_are_every_combination_of_them(columns):
+    found = once._combinations(columns)
+    assert found is not None
+    distinct, of_row = found
+    for name, column in columns.items():
+        assert len(distinct[name]) == once.COMBINATIONS
+        np.testing.assert_array_equal(distinct[name][of_row], column)
+
+
+def late(value):
+    y = whole_steps(np.float64)
+    y[-1] = value
+    return y
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"y": late(0.5)},
+        {"y": late(5000.0)},
+        {"y": late(1e300)},
+        {"y": late(np.nan)},
+        {"y": late(np.inf)},
+        {"y": whole_steps(np.float64), "z": whole_steps(np.float64, 0, 1000)},
+        {"y": whole_steps(np.float64).reshape(-1, 2)},
+        {"y": np.linspace(0, 1, 3000)},
+    ],
+    ids=["a half", "a far one", "a huge one", "nan", "infinity", "too many pairs", "vectors", "fractions"],
+)
+def test_other_columns_have_none(columns):
+    assert once._combinations(columns) is None
+
+
 def test_the_density_is_that_of_scipy(monkeypatch):
     objective = objective_of(jm.poisson("many ~ x"), monkeypatch, 1)
     z = objective.to_z(np.array([4.9, 0.35]))
