@@ -120,7 +120,9 @@ class Order:
         return Order(sample, head, max(total, bucket(size // rows + count)), rows)
 
     def units(self, n: int) -> np.ndarray:
-        return np.concatenate([np.arange(self.head, n), np.arange(self.head)])
+        units = np.arange(self.head, self.head + n)
+        units[n - self.head :] -= n
+        return units
 
     def weights(self, weights: np.ndarray) -> np.ndarray:
         out, first, n = np.zeros(self.chunks * self.rows), len(self.sample), len(weights)

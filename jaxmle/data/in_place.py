@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import runtime
 from .beside import pieces_of
 
 LEAST_BYTES = 1 << 23
@@ -109,10 +110,15 @@ class InPlace:
         flat = memory[before : before + (n_shared * rows + HEAD) * p]
         first = len(sample) // rows
         copied = np.empty((total - n_shared, rows, p), matrix.dtype)
-        matrix.take(sample, axis=0, out=copied[:first].reshape(-1, p), mode="clip")  # "raise" makes another copy
-        rest = np.concatenate([matrix[HEAD + n_shared * rows :], matrix[:HEAD]])
+        drawn = copied[:first].reshape(-1, p)
+
+        def take(some: slice) -> None:
+            matrix.take(sample[some], axis=0, out=drawn[some], mode="clip")  # "raise" makes another copy
+
+        runtime.in_lanes(take, runtime.spans(len(sample), drawn.nbytes))
         after = copied[first : first + count - n_shared].reshape(-1, p)
-        after[: len(rest)], after[len(rest) :] = rest, rest[-1]
+        end = n - HEAD - n_shared * rows
+        after[:end], after[end : end + HEAD], after[end + HEAD :] = matrix[n - end :], matrix[:HEAD], matrix[HEAD - 1]
         return InPlace(flat, copied, np.int64(first), np.int64(HEAD * p - before))
 
 

@@ -32,7 +32,7 @@ def _log2_sizes(design: Design) -> np.ndarray:
     return out
 
 
-ENOUGH = 1 << 16
+ENOUGH = 1 << 13
 """So many rows, from everywhere, tell the size of a column."""
 
 
