@@ -24,6 +24,7 @@ from .solve.finish import ThenNewton
 from .solve.lbfgs import LBFGS
 from .solve.newton import Newton
 from .solve.newton_cg import NewtonCG
+from .solve.sample import Sample
 from .solve.solver import DONE, finite
 from .solve.start import search_start
 
@@ -72,8 +73,12 @@ def scattered(built: Built, start: Mapping[str, Any] | None, method: Any) -> Any
     return replace(method, points=np.stack(points))
 
 
-WARM_TOL = 0.5
-"""The log-likelihood that a search on a sample leaves: its optimum is farther from that of all rows than this tells."""
+WARM_TOL = 0.05
+"""The log-likelihood for each parameter that a search on a sample leaves: the optimum of all rows has ten times as much less
+than its own, there."""
+
+FEWER = 8
+"""Where a glimpse has so many times fewer rows than the sample, its own optimum is worth a start of the sample's search."""
 
 
 def warm_start(objective: Objective, z: np.ndarray, method: Any) -> tuple[np.ndarray, Any, tuple[str, ...]]:
@@ -81,17 +86,29 @@ def warm_start(objective: Objective, z: np.ndarray, method: Any) -> tuple[np.nda
     many rows: the optimum of a random sample of them."""
     search = method.search if isinstance(method, ThenNewton) else method
     sample = objective.sampled() if isinstance(search, Newton | LBFGS | NewtonCG) else None
-    if sample is None or sample.n_units < SAMPLE_PER_PARAMETER * objective.size:
+    enough = SAMPLE_PER_PARAMETER * objective.size
+    if sample is None or sample.n_units < enough:
         return z, method, ()
-    newton = type(method) is Newton
-    if newton and not (_information(sample, z) >= WEAK).all():  # rare levels: a sample knows nothing of them
-        return z, method, ()
-    end = replace(search, tol=WARM_TOL, max_steps=50).minimise(sample, z)
+    search = replace(search, tol=WARM_TOL * objective.size, max_steps=50)
+    begun, newton = z, type(method) is Newton
+    if newton:
+        search, few = replace(search, polish=False), objective.glimpse()
+        n_few = sum(len(part.units) for part in few.parts)
+        share = sample.n_units / n_few
+        fewer = n_few >= enough and share >= FEWER
+        told = share * _information(few, z) if fewer else _information(sample, z)
+        if not (told >= WEAK).all():
+            return z, method, ()  # rare levels: a sample knows nothing of them
+        if fewer:
+            end = search.minimise(few, z)
+            if end.stop == DONE and sample.evaluate(end.z).value < share * few.evaluate(z).value:
+                begun = end.z  # no fit of the few alone, as of responses that are separated there
+    end = search.minimise(sample, begun)
     if end.stop != DONE or not finite(objective.glimpse().evaluate(end.z, method.needs)):
         return z, method, ()
     share = objective.n_units / sample.n_units
     if newton and end.hessian is not None:
-        method = replace(method, curvature=share * end.hessian)
+        method = replace(method, curvature=share * end.hessian, sample=Sample(sample, share))
     return end.z, method, (f"started from the optimum of {sample.n_units:,} rows drawn at random (1 in {share:.0f})",)
 
 

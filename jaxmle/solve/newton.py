@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .quadratic import Quadratic
+from .sample import LEFT, Sample
 from .solver import DONE, FAILED, RUNNING, STALLED, Function, Solver, State, finite
 
 PATIENCE = 60
@@ -35,6 +36,10 @@ NEAR = 5e-4
 """But no farther from the optimum, in standard errors: near enough to be proved."""
 
 
+UNSURE = 4.0
+"""Times farther than the steps before foretell it, a step may end from the optimum."""
+
+
 TRIES = 40
 """Steps refused one after the other at which a search has stalled, but for last ones.
 
@@ -57,6 +62,7 @@ class NewtonState(State):
     since: int = 0
     rate: float = 0.0
     stale: bool = False
+    bend: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,9 @@ class Newton(Solver):
         tol: the log-likelihood still to be gained (half the squared Newton decrement) at which it stops; one more step
             is then taken, which leaves the estimates far closer than that.
         max_steps: the most steps; a step that is refused counts.
-
+        polish: whether that one more step is taken.
         curvature: the Hessian in `z` near the start, shape (size, size), where it is known about.
+        sample: the objective of a sample, which corrects a step where that saves another.
 
     Where a Hessian costs much more than a gradient (`objective.hessian_cost`), steps are taken with the last one, or at
     first with `curvature`, as long as they contract, and the search ends at a point of which the Hessian is known.
@@ -78,7 +85,9 @@ class Newton(Solver):
 
     tol: float = 1e-9
     max_steps: int = 5000
+    polish: bool = True
     curvature: np.ndarray | None = field(default=None, compare=False, repr=False)
+    sample: Sample | None = field(default=None, compare=False, repr=False)
 
     needs = "hessian"
 
@@ -93,8 +102,18 @@ class Newton(Solver):
         state = self.ask(state)
         if state.stop != RUNNING:
             return state
-        keep = self._dear(objective) and self._keeps(state)
-        return self.tell(state, objective.evaluate(state.trial, "gradient" if keep else self.needs))
+        dear = self._dear(objective)
+        if self.sample is not None and self._falls_short(state):
+            needs = "gradient" if dear else self.needs
+            state = replace(state, trial=self.sample.corrected(state.z, state.trial, state.model, needs))
+        return self.tell(
+            state, objective.evaluate(state.trial, "gradient" if dear and self._keeps(state) else self.needs)
+        )
+
+    def _falls_short(self, state: NewtonState) -> bool:
+        """Whether the last step may well not be the last, and would be if it were corrected."""
+        off = state.bend * state.decrement**2
+        return state.polished > 0 and LEFT * off < NEAR < UNSURE * off and state.decrement <= state.radius
 
     def _dear(self, objective: Function) -> bool:
         return getattr(objective, "hessian_cost", 0.0) > DEAR and self.needs == "hessian"
@@ -177,6 +196,7 @@ class Newton(Solver):
             decrement=decrement,
             stale=stale and not state.polished,
             rate=decrement / state.decrement if stale else state.rate,
+            bend=decrement / state.decrement**2,
             gain=0.5 * decrement**2,
             trial=None,
         )
@@ -195,7 +215,12 @@ class Newton(Solver):
         contracted = state.decrement < 0.1 * before.decrement
         close = max(CLOSE, min(POLISHED * np.sqrt(2 * self.tol), NEAR))
         near = state.decrement <= CLOSE or (state.decrement <= close and contracted)
-        if near or (state.polished and contracted and state.decrement <= NEAR) or state.polished >= 4:
+        if (
+            not self.polish
+            or near
+            or (state.polished and contracted and state.decrement <= NEAR)
+            or state.polished >= 4
+        ):
             return replace(state, stop=DONE)
         return replace(state, polished=state.polished + 1)
 

@@ -1,6 +1,7 @@
 """Fits of many rows: where they begin, and what a loose tolerance leaves."""
 
 import importlib
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import jaxmle as jm
 from jaxmle.infer import certificate
+from jaxmle.objective.objective import Objective
 
 N = 20_000
 
@@ -36,6 +38,60 @@ def test_many_rows_begin_at_the_optimum_of_a_sample():
     assert any("drawn at random" in note for note in fit.estimates.notes)
     assert fit.converged
     assert fit.n_steps <= 4
+
+
+MANY = 560_000
+
+
+def noise(columns: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(5)
+    return {"X": rng.integers(-1, 2, (MANY, columns)).astype(np.int8), "y": rng.integers(0, 2, MANY).astype(float)}
+
+
+def signal() -> dict[str, np.ndarray]:
+    data = noise(20)
+    y = np.random.default_rng(6).uniform(size=MANY) < 1 / (1 + np.exp(0.5 - 0.3 * data["X"].sum(axis=1)))
+    return {"X": data["X"], "y": y.astype(float)}
+
+
+def passes(monkeypatch) -> list[tuple[int, np.ndarray]]:
+    """Of how many rows, and where, a pass is asked for from now on."""
+    asked: list[tuple[int, np.ndarray]] = []
+    evaluate = Objective._evaluate
+
+    def noted(self, z, needs, penalised):
+        asked.append((sum(len(part.units) for part in self.parts), z))
+        return evaluate(self, z, needs, penalised)
+
+    monkeypatch.setattr(Objective, "_evaluate", noted)
+    return asked
+
+
+def test_a_sample_begins_at_the_optimum_of_a_few_of_its_rows_and_corrects_the_last_step(monkeypatch):
+    """Two passes over a sample to its optimum and two for the correction; three over all rows, of four without it."""
+    data, model = signal(), jm.bernoulli("y", prob=jm.Linear([1, "X"]))
+    asked = passes(monkeypatch)
+    fit = jm.fit(model, data, tol=100.0)
+    assert fit.converged
+    counts = Counter(rows for rows, _ in asked)
+    sample = min(rows for rows in counts if rows > 2048)
+    assert MANY / 33 < sample < MANY / 28
+    assert counts[sample] <= 4
+    assert counts[MANY] == 3
+    tight = jm.fit(model, data)
+    gap = np.array(list(fit.coef.values())) - np.array(list(tight.coef.values()))
+    assert np.abs(gap / np.array(list(tight.std_errors.values()))).max() <= 1e-3
+
+
+def test_the_optimum_of_a_few_rows_that_is_worse_than_the_start_is_none(monkeypatch):
+    asked = passes(monkeypatch)
+    fit = jm.fit(jm.bernoulli("y", prob=jm.Linear([1, "X"])), noise(80))
+    assert fit.converged
+    few, sample = (sorted({rows for rows, _ in asked})[i] for i in (0, 1))
+    tried, begun = [z for rows, z in asked if rows == sample][:2]
+    assert np.abs(tried[1:]).max() > 0.01
+    assert begun[1:].tolist() == [0.0] * 80
+    assert few < sample < MANY / 28
 
 
 def test_a_sample_that_knows_nothing_of_rare_levels_is_no_start(monkeypatch):
