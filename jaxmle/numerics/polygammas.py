@@ -6,14 +6,17 @@ logarithm, divided differences for the series, (b / t) / s for the shift), so th
 subtracted: it keeps its digits for b << a, where subtracting two values leaves none (n >> 1e8), and for b >> a.
 The ten terms or factors of a shift are added or multiplied as fractions, numerator and denominator apart, all of one
 sign: the rows of a pass are then worked on in one loop, which a compiler splits at every quotient that is used twice.
+So log gamma's own series is a quotient of polynomials, and each quotient and logarithm of it is used once: a loop that is
+split is not only read and written once more, but may be left without vectors (docs/hazards.md).
 
 Order n = -1 is log gamma, n = 0 digamma, n >= 1 the polygamma function, everywhere in this file.
-Source: Abramowitz and Stegun 6.1.40, 6.3.18, 6.4.11; DLMF 5.11, 5.15.
+Source: Abramowitz and Stegun 6.1.40, 6.3.18, 6.4.11; DLMF 5.10, 5.11, 5.15.
 """
 
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from functools import partial
 
 import jax
@@ -59,6 +62,62 @@ def _horner_difference(coefficients: list[float], w: Array, v: Array) -> Array:
 def _power_difference(m: int, u: Array, v: Array) -> Array:
     """(v**m - u**m) / (v - u), without the subtraction."""
     return sum((u**i * v ** (m - 1 - i) for i in range(m)), jnp.zeros_like(u))
+
+
+STIELTJES = tuple(
+    Fraction(*c) for c in ((1, 12), (1, 30), (53, 210), (195, 371), (22999, 22737), (29944523, 19733142))
+)
+"""Stirling's series is about c0 / (x + c1 / (x + c2 / (x + ...))): with these, to 1.2e-16 for x >= 10 (DLMF 5.10.1)."""
+
+
+def _convergent() -> tuple[list[Fraction], list[Fraction]]:
+    """Numerator and denominator of that continued fraction, polynomials in x, the constant coefficient first."""
+    over, under = [Fraction(0)], [Fraction(1)]
+    for c in reversed(STIELTJES):
+        longer = [Fraction(0), *under]
+        over, under = [c * d for d in under], [d + (over[i] if i < len(over) else 0) for i, d in enumerate(longer)]
+    return over, under
+
+
+OVER, UNDER = _convergent()
+
+
+def _divided() -> list[list[Fraction]]:
+    """The coefficients k_ij of a**i t**j in the divided difference of OVER / UNDER from a to t, times UNDER of each."""
+    size = max(len(OVER), len(UNDER)) - 1
+    k = [[Fraction(0)] * size for _ in range(size)]
+    for i, p in enumerate(OVER):
+        for j, q in enumerate(UNDER):
+            for m in range(abs(i - j)):
+                k[min(i, j) + m][max(i, j) - 1 - m] += p * q * (1 if i > j else -1)
+    return k
+
+
+DIVIDED = _divided()
+STEP_FROM = 12.0
+"""Below ten, log gamma is that from here on, with a step back."""
+
+FROM_TWELVE = [
+    sum(row[j] * Fraction(STEP_FROM) ** i for i, row in enumerate(DIVIDED))
+    / sum(c * Fraction(STEP_FROM) ** i for i, c in enumerate(UNDER))
+    for j in range(len(DIVIDED))
+]
+"""The divided difference from there to t, times UNDER of t."""
+
+
+def _polynomial(coefficients: list[Fraction], x: Array) -> Array:
+    """Σ c_i x**i, of which every other coefficient is zero."""
+    first = 0 if coefficients[0] else 1
+    value = _horner([float(c) for c in coefficients[first::2]], x * x)
+    return x * value if first else value
+
+
+def _divided_difference(a: Array, t: Array) -> Array:
+    """Σ k_ij a**i t**j."""
+    result = jnp.zeros_like(a)
+    for row in reversed(DIVIDED):
+        result = _polynomial(row, t) + a * result
+    return result
 
 
 def stirling_series(x: Array) -> Array:
@@ -135,14 +194,15 @@ def log_gamma(x: Array, less_one: Array) -> Array:
     gain, factors = jnp.where(near_one, b, 0.0), 1.0  # the product of the factors is 1 + gain / factors
     for s in range(2, 2 + SHIFT):
         gain, factors = gain * (s + b) + factors * b, factors * s
-    gain = gain / factors
-    shifted = jnp.log1p(jnp.where(tiny, 1.0 / (x + x * gain) - 1.0, gain))
-    logarithm = jnp.log1p(jnp.where(large, less_one, b / 12.0))
-    u, v = jnp.full_like(b, 1.0 / 12.0), 1.0 / (12.0 + b)
-    series = -b * u * v * _series_difference(-1, u, v)
-    small = b * (math.log(12.0) - 1.0) + logarithm * (b + 11.5) + series + jnp.where(tiny, shifted, -shifted)
-    far = (x - 0.5) * (logarithm - 1.0) + (HALF_LOG_2PI - 0.5) + stirling_series(jnp.maximum(x, SHIFT))
-    return jnp.where(large, far, small)
+    product = x * (factors + gain)
+    quotient = jnp.where(tiny, factors - product, gain) / jnp.where(tiny, product, factors)
+    shifted = jnp.where(tiny, 1.0, -1.0) * jnp.log1p(quotient)  # zero where x is large
+    t = jnp.where(large, jnp.minimum(x, _largest(x) ** (1 / len(UNDER))), STEP_FROM + b)
+    over = jnp.where(large, _polynomial(OVER, t), b * _horner([float(c) for c in FROM_TWELVE], t))
+    logarithm = jnp.log1p(jnp.where(large, less_one, b / STEP_FROM)) - jnp.where(large, 1.0, 0.0)
+    main = jnp.where(large, x - 0.5, b + (STEP_FROM - 0.5)) * logarithm
+    rest = jnp.where(large, HALF_LOG_2PI - 0.5, b * (math.log(STEP_FROM) - 1.0))
+    return main + rest + (over / _polynomial(UNDER, t) + shifted)
 
 
 @jax.custom_jvp
@@ -163,11 +223,10 @@ def gammaln(x: ArrayLike) -> Array:
 
 
 def _series_difference(n: int, u: Array, v: Array) -> Array:
-    """The divided difference between 1/u and 1/v, in u, of all of order n's expansion but its logarithms."""
+    """The divided difference between 1/u and 1/v, in u, of all of order n's expansion but its logarithms; n >= 0."""
     g, w, y = _series(n), u * u, v * v
     result = _power_difference(n + 2, u, v) * _horner(g, y) + u ** (n + 2) * (u + v) * _horner_difference(g, w, y)
-    if n >= 0:
-        result = result + 0.5 * math.factorial(n) * _power_difference(n + 1, u, v)
+    result = result + 0.5 * math.factorial(n) * _power_difference(n + 1, u, v)
     if n >= 1:
         result = result + math.factorial(n - 1) * _power_difference(n, u, v)
     return result
@@ -175,17 +234,23 @@ def _series_difference(n: int, u: Array, v: Array) -> Array:
 
 def _large(n: int, a: Array, b: Array) -> Array:
     """The difference of order n from a to a + b, for a >= 10."""
+    if n == -1:
+        return _log_large(a, b)
     u, v = 1.0 / a, 1.0 / (a + b)
     step = -u * _share(b, v)  # v - u
     series = (-1.0) ** (n + 1) * step * _series_difference(n, u, v)
-    if n >= 1:
-        return series
-    q = b * u
-    log_ratio = jnp.log1p(q)
-    if n == 0:
-        return log_ratio + series
-    surplus = q - log_ratio
-    return b * (jnp.log(a) + log_ratio) - jnp.where(surplus == 0, 0.0, a * surplus) - 0.5 * log_ratio + series
+    return jnp.log1p(b * u) + series if n == 0 else series
+
+
+def _log_large(a: Array, b: Array) -> Array:
+    """log gamma(a + b) - log gamma(a), for a >= 10 and b >= 0."""
+    ratio = jnp.log1p(b / a)
+    surplus = jnp.where(b > a * jnp.finfo(a.dtype).tiny, (a + b - 0.5) * ratio - b, 0.0)  # else no digit is left of it
+    most = _largest(a) ** (1 / (2 * len(UNDER)))
+    a_few, b_few = jnp.minimum(a, most), jnp.minimum(b, most)  # beyond it, the series is nothing beside b log a
+    t = a_few + b_few
+    series = b_few * _divided_difference(a_few, t) / (_polynomial(UNDER, a_few) * _polynomial(UNDER, t))
+    return b * jnp.log(a) + surplus + series
 
 
 def _share(b: Array, v: Array) -> Array:
@@ -197,9 +262,10 @@ def _log_rising(a: Array, b: Array) -> Array:
     """The sum of log((a + b + j) / (a + j)), j = 0 ... 9, for 0 < a < 10."""
     largest, pieces = _largest(a), _pieces(range(1, SHIFT), a, 9, 5)
     b = jnp.minimum(b, largest ** (1 / 21 if len(pieces) == 1 else 1 / 6))  # beyond it this sum is lost in b log b
-    first, scale = b / a, largest**0.5
-    far = first > scale
-    gain, total = jnp.where(far, b / (a * scale) - 1.0, first), jnp.where(far, math.log(scale), 0.0)
+    scale = largest**0.5
+    far = b > a * scale
+    gain = b / jnp.where(far, a * scale, a) - jnp.where(far, 1.0, 0.0)
+    total = jnp.where(far, math.log(scale), 0.0)
     if len(pieces) > 1:
         gain, total = jnp.zeros_like(b), total + jnp.log1p(gain)
     for piece in pieces:
@@ -237,7 +303,7 @@ def difference(n: int, a: Array, b: Array) -> Array:
     a, b = jnp.where(down, a + b, a), jnp.abs(b)
     total, few = _large(n, _shifted(a), b), a < SHIFT
     if n == -1:
-        total = total - jnp.where(few, _log_rising(a, b), 0.0)
+        total = total - _log_rising(jnp.where(few, a, 1.0), jnp.where(few, b, 0.0))  # zero of no step
     else:
         total = total + jnp.where(few, (-1.0) ** n * math.factorial(n) * _shift_difference(n, a, b), 0.0)
     return jnp.where(down, -total, total)
