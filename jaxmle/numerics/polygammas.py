@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -64,9 +65,7 @@ def _power_difference(m: int, u: Array, v: Array) -> Array:
     return sum((u**i * v ** (m - 1 - i) for i in range(m)), jnp.zeros_like(u))
 
 
-STIELTJES = tuple(
-    Fraction(*c) for c in ((1, 12), (1, 30), (53, 210), (195, 371), (22999, 22737), (29944523, 19733142))
-)
+STIELTJES = tuple(Fraction(*c) for c in ((1, 12), (1, 30), (53, 210), (195, 371), (22999, 22737), (29944523, 19733142)))
 """Stirling's series is about c0 / (x + c1 / (x + c2 / (x + ...))): with these, to 1.2e-16 for x >= 10 (DLMF 5.10.1)."""
 
 
@@ -140,16 +139,27 @@ def _pieces(shifts: range, x: Array, double: int, single: int) -> list[range]:
     return [shifts[i : i + size] for i in range(0, len(shifts), size)]
 
 
-def _powers(m: int, x: Array) -> Array:
-    """The sum of (x + j)**-m, j = 0 ... 9, for 0 < x < 10."""
-    total = jnp.zeros_like(x)
+def _plus(total: Array, few: Array, factor: Any, fractions: list[tuple[Array, Array]]) -> Array:
+    """`total` and, where `few`, `factor` times the fractions (numerators, denominators), the sum a quotient again.
+
+    What is cheap is computed anew by a compiler for each that uses it, and derivatives are used by many: a quotient is not.
+    """
+    for over, under in fractions:
+        under = jnp.where(few, under, 1.0)
+        total = (total * under + jnp.where(few, factor * over, 0.0)) / under
+    return total
+
+
+def _powers(m: int, x: Array) -> list[tuple[Array, Array]]:
+    """The sum of (x + j)**-m, j = 0 ... 9, for 0 < x < 10, in fractions."""
+    fractions = []
     for piece in _pieces(range(SHIFT), x, 10, 2):
         over, under = jnp.zeros_like(x), jnp.ones_like(x)
         for j in piece:
             power = (x + j) ** m
             over, under = over * power + under, under * power
-        total = total + over / under
-    return total
+        fractions.append((over, under))
+    return fractions
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -160,8 +170,8 @@ def _polygamma(n: int, x: Array) -> Array:
     u = 1.0 / y
     tail = 0.5 * math.factorial(n) * u + u * u * _horner(_series(n), u * u)
     large = -(jnp.log(y) - tail) if n == 0 else u**n * (math.factorial(n - 1) + tail)
-    total = large + jnp.where(x < SHIFT, math.factorial(n) * _powers(n + 1, x), 0.0)
-    return jnp.where(x < 0, jnp.nan, sign * total)
+    large = jnp.where(x < 0, jnp.nan, sign * large)
+    return _plus(large, x < SHIFT, sign * math.factorial(n), _powers(n + 1, x))
 
 
 @_polygamma.defjvp
@@ -276,11 +286,12 @@ def _log_rising(a: Array, b: Array) -> Array:
     return total
 
 
-def _shift_difference(n: int, a: Array, b: Array) -> Array:
-    """The sum of (a + j)**-m - (a + b + j)**-m, j = 0 ... 9, m = n + 1, for 0 < a < 10."""
+def _shift_difference(n: int, a: Array, b: Array) -> tuple[Array, Array, list[tuple[Array, Array]]]:
+    """The sum of (a + j)**-m - (a + b + j)**-m, j = 0 ... 9, m = n + 1, for 0 < a < 10: the first term, and a factor of
+    the others in fractions."""
     m = n + 1
     u, v = 1.0 / a, 1.0 / (a + b)
-    total = u * _share(b, v) * _power_difference(m, u, v)
+    first, fractions = u * _share(b, v) * _power_difference(m, u, v), []
     pieces = _pieces(range(1, SHIFT), a, 5, 1)
     largest = _largest(a) ** (0.95 / (m * len(pieces[0])))  # that s t may be, with s below 20
     b = jnp.minimum(b, largest / 20.0)  # beyond it the second of the powers is nothing beside the first
@@ -291,22 +302,23 @@ def _shift_difference(n: int, a: Array, b: Array) -> Array:
             t = s + b
             power = (s * t) ** m
             over, under = over * power + under * _power_difference(m, s, t), under * power
-        total = total + b * (over / under)
-    return total
+        fractions.append((over, under))
+    return first, b, fractions
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 @partial(jax.jit, static_argnums=0)  # traced once, however often the rules call it
 def difference(n: int, a: Array, b: Array) -> Array:
     """The difference of order n from a to a + b, for a > 0 and a + b > 0: psi(a + b) - psi(a) for n = 0."""
-    down = b < 0
-    a, b = jnp.where(down, a + b, a), jnp.abs(b)
-    total, few = _large(n, _shifted(a), b), a < SHIFT
+    sign = jnp.where(b < 0, -1.0, 1.0)
+    a, b = jnp.minimum(a, a + b), jnp.abs(b)
+    total, few = sign * _large(n, _shifted(a), b), a < SHIFT
     if n == -1:
-        total = total - _log_rising(jnp.where(few, a, 1.0), jnp.where(few, b, 0.0))  # zero of no step
-    else:
-        total = total + jnp.where(few, (-1.0) ** n * math.factorial(n) * _shift_difference(n, a, b), 0.0)
-    return jnp.where(down, -total, total)
+        return total - sign * _log_rising(jnp.where(few, a, 1.0), jnp.where(few, b, 0.0))  # zero of no step
+    sign = sign * ((-1.0) ** n * math.factorial(n))
+    first, factor, fractions = _shift_difference(n, a, b)
+    total = _plus(total, few, sign * factor, fractions)
+    return total + jnp.where(few, sign * first, 0.0)  # which may be too large to be multiplied
 
 
 def _difference_jvp(n, primals, tangents):
