@@ -104,6 +104,26 @@ FROM_TWELVE = [
 """The divided difference from there to t, times UNDER of t."""
 
 
+def _product(p: list[Fraction], q: list[Fraction]) -> list[Fraction]:
+    out = [Fraction(0)] * (len(p) + len(q) - 1)
+    for i, c in enumerate(p):
+        for j, d in enumerate(q):
+            out[i + j] += c * d
+    return out
+
+
+def _slope(p: list[Fraction]) -> list[Fraction]:
+    return [i * c for i, c in enumerate(p)][1:]
+
+
+SQUARE = _product(UNDER, UNDER)
+SLOPE_OVER = [
+    b - 2 * (c - d)
+    for b, c, d in zip(SQUARE, [0, *_product(_slope(OVER), UNDER), 0], [0, *_product(OVER, _slope(UNDER)), 0])
+]
+"""log x - digamma(x) is this over 2 x UNDER(x)**2."""
+
+
 def _polynomial(coefficients: list[Fraction], x: Array) -> Array:
     """Σ c_i x**i, of which every other coefficient is zero."""
     first = 0 if coefficients[0] else 1
@@ -167,9 +187,14 @@ def _powers(m: int, x: Array) -> list[tuple[Array, Array]]:
 def _polygamma(n: int, x: Array) -> Array:
     sign = (-1.0) ** (n + 1)
     y = _shifted(x)
-    u = 1.0 / y
-    tail = 0.5 * math.factorial(n) * u + u * u * _horner(_series(n), u * u)
-    large = -(jnp.log(y) - tail) if n == 0 else u**n * (math.factorial(n - 1) + tail)
+    if n == 0:
+        few = jnp.minimum(y, _largest(x) ** (1 / (2 * len(UNDER) + 2)))  # beyond it, it is as 1 / x
+        tail = few * _horner([float(c) for c in SLOPE_OVER], few)
+        large = tail / (2.0 * few * _polynomial(UNDER, few) ** 2 * y) - jnp.log(y)
+    else:
+        u = 1.0 / y
+        tail = 0.5 * math.factorial(n) * u + u * u * _horner(_series(n), u * u)
+        large = u**n * (math.factorial(n - 1) + tail)
     large = jnp.where(x < 0, jnp.nan, sign * large)
     return _plus(large, x < SHIFT, sign * math.factorial(n), _powers(n + 1, x))
 
