@@ -21,6 +21,20 @@ def held(f: Callable[..., Any], number: jax.Array, *args: Any) -> Any:
     return jax.lax.platform_dependent(number, *args, cpu=on_cpu, default=lambda _, *args: f(*args))
 
 
+FOLDED = 16
+
+
+def weighted_sum(weights: jax.Array, terms: jax.Array) -> jax.Array:
+    """Σ weight · term of vectors, taken of matrices of their entries.
+
+    XLA on CPUs may write a vector over another that it is made of, the terms over their predictors, and a loop that does is
+    left without vector instructions (docs/hazards.md). It does not write what has another shape there.
+    """
+    if terms.size % FOLDED == 0:
+        weights, terms = weights.reshape(-1, FOLDED), terms.reshape(-1, FOLDED)
+    return jnp.sum(weights * terms)
+
+
 def summed(step: Callable[..., Any], first: jax.Array, stop: Any, *rest: Any) -> Any:
     """Σ of `step(i, *rest)` over first <= i < stop; all that is traced comes as an argument."""
     step = jax.jit(step)

@@ -21,7 +21,7 @@ from ..errors import ModelError
 from ..runtime import MAX_KERNEL_ROWS
 from . import designs, tangents
 from .chain import assemble, columns_of, gradient_and_matrix, gradient_of, matrix_parts, order_of, owners_of
-from .loops import stacked, summed
+from .loops import stacked, summed, weighted_sum
 from .rows import Program, hashable, in_precision, log_densities, penalty_value, split, stacked_predictors
 
 FORWARD_AT_MOST = 8
@@ -99,7 +99,7 @@ def _nll(program: Program, constants: Any, chunk: dict) -> Any:
         weights, terms = chunk["weights"], log_densities(program, eta, dense, constants, chunk)
         if program.unit == "all":  # rows of weight zero are there for their neighbours: their own terms may be anything
             terms = jnp.where(weights > 0, terms, 0.0)
-        return -jnp.sum(weights * terms.astype(jnp.float64))
+        return -weighted_sum(weights, terms.astype(jnp.float64))
 
     return nll
 

@@ -151,8 +151,8 @@ def test_data_are_arguments_and_no_constants():
     assert "0.123456" not in many
 
 
-def program(n: int, columns: int) -> tuple[tuple, str]:
-    """The arguments of a pass with Hessian over a density of many products, and what XLA makes of it."""
+def program(n: int, columns: int, needs: str = "hessian") -> tuple[tuple, str]:
+    """The arguments of a pass over a density of many products, and what XLA makes of it."""
     from jaxmle.data.tables import Table
     from jaxmle.objective import passes
     from jaxmle.objective.build import build
@@ -168,7 +168,7 @@ def program(n: int, columns: int) -> tuple[tuple, str]:
     o = build(model, Table.read({"y": x[:, 0], "x": x}), weights=np.ones(n)).objective
     with runtime.x64():
         (first, *_) = o.stretches
-        args = (o.likelihood, "hessian", o.to_u(np.zeros(columns)), o.constants, first.data, first.span)
+        args = (o.likelihood, needs, o.to_u(np.zeros(columns)), o.constants, first.data, first.span)
         return args, passes.evaluate.lower(*args).compile().as_text()
 
 
@@ -181,6 +181,16 @@ def test_derivatives_of_a_row_are_not_computed_for_each_column():
     assert max(body.count(" multiply(") for body in inside.values()) > 30  # the density is there
     assert loops
     assert max(inside[name].count(" multiply(") for name in loops) <= 3
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="XLA's fusions on CPUs")
+def test_terms_are_not_written_over_their_predictors():
+    """The loop with the density in it writes a matrix where it reads vectors: it cannot be given the place of one."""
+    _, text = program(4096, 5, needs="value")
+    inside = dict(re.findall(r"\n%(\S+) \([^\n]*\{\n(.*?)\n\}", text, re.S))
+    loops = re.findall(r"f64\[([\d,]*)\]\S* fusion\(.*?calls=%(\S+?)[,\n]", text)
+    long_winded = [shape for shape, name in loops if inside[name].count(" multiply(") > 20]
+    assert long_winded == ["128,16"]
 
 
 @pytest.mark.skipif(not runtime.QUICKLY, reason="this compiler has no quick way")
