@@ -55,6 +55,8 @@ class Outcome:
     repeats: int = 0
     peak_mb: float | None = None
     """Of the whole process, imports and data included."""
+    first_peak_mb: float | None = None
+    """The same when the first fit was done."""
     before_mb: float | None = None
     """What the process held before the first fit."""
     data_mb: float | None = None
@@ -201,7 +203,7 @@ def worker(spec: dict[str, Any]) -> None:
         fits = adapter.fits(spec["budget"], spec["repeats"]) if hasattr(adapter, "fits") else _fits(adapter, spec)
         for k, (seconds, fresh, answer) in enumerate(fits):
             if k == 0:
-                say(fresh=fresh)
+                say(fresh=fresh, first_peak_mb=memory_mb("VmHWM"))
             say(
                 seconds=seconds,
                 theta=np.asarray(answer.theta, float).tolist(),

@@ -269,7 +269,7 @@ def _is(kind: type, value: Any) -> bool:
 
 
 def all_weights_of(weights: Any, probability_weights: Any, table: Table) -> np.ndarray:
-    total = np.ones(table.n_rows)
+    total = np.broadcast_to(1.0, table.n_rows)
     if weights is not None:
         total = total * read_weights(weights, table, "weights")
     if probability_weights is not None:

@@ -42,7 +42,7 @@ QUICKLY = (
 """Options for programs on little data, where the compiler is known to have them: half the compiling, for loops that are
 mostly as fast, and at worst take twice the time."""
 
-LITTLE_BYTES = 1 << 25
+LITTLE_BYTES = 1 << 29
 """Arguments of a program up to which they are little data."""
 
 LANE_BYTES = 1 << 19

@@ -37,7 +37,7 @@ def test_one_case_end_to_end(tmp_path):
     assert [ours["outcome"]["tool"], theirs["outcome"]["tool"]] == ["jaxmle", "scipy"]
     assert ours["verdict"] == theirs["verdict"] == "equal"
     assert max(ours["gap"], theirs["gap"]) < 1e-6 * 300
-    for name in ("fresh", "cold", "warm", "cached", "cached_fresh", "peak_mb", "data_mb", "before_mb"):
+    for name in ("fresh", "cold", "warm", "cached", "cached_fresh", "peak_mb", "first_peak_mb", "data_mb", "before_mb"):
         assert ours["outcome"][name] > 0, name
     assert ours["outcome"]["fresh"] > ours["outcome"]["cold"] > ours["outcome"]["warm"]
     assert len(ours["outcome"]["std_errors"]) == 2
@@ -359,7 +359,7 @@ def test_growth_has_a_slope_and_a_picture(tmp_path):
 
 def test_targets_say_what_was_reached_and_missed():
     first = row_of("F", 200, "jaxmle", fresh=2.0, cached_fresh=1.5)
-    memory = row_of("J", 10**6, "jaxmle", data_mb=400.0, before_mb=550.0, peak_mb=700.0)
+    memory = row_of("J", 10**6, "jaxmle", data_mb=400.0, before_mb=550.0, first_peak_mb=700.0)
     large = row_of("A", 10**6, "jaxmle", warm=1.0)
     large.floor = 0.25
     assert "4 (aim ≤ 3): MISSED" in verdicts([large])[0]

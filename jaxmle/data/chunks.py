@@ -14,6 +14,7 @@ from ..runtime import MAX_KERNEL_ROWS
 from .beside import Beside, pieces_of
 from .design import Design
 from .in_place import ALIGNMENT, HEAD, InPlace, resident
+from .tables import index_type
 
 CHUNK_ROWS = 2048
 """The most units in one chunk of a data set that needs several, unless asked otherwise."""
@@ -120,7 +121,7 @@ class Order:
         return Order(sample, head, max(total, bucket(size // rows + count)), rows)
 
     def units(self, n: int) -> np.ndarray:
-        units = np.arange(self.head, self.head + n)
+        units = np.arange(self.head, self.head + n, dtype=index_type(n))
         units[n - self.head :] -= n
         return units
 

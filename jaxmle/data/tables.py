@@ -165,6 +165,11 @@ class Table:
         return f"Table({self.n_rows:,} rows, {len(self.names)} columns: {shown})"
 
 
+def index_type(n: int) -> type:
+    """The integers that number n rows, and a few more: no longer than they must be."""
+    return np.int32 if n < 1 << 30 else np.int64
+
+
 def at_rows(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The values at different rows in order: all of them as they are."""
     return values if len(rows) == len(values) else values[rows]

@@ -21,7 +21,7 @@ from ..data.design import Design, offset_of
 from ..data.expressions import names_in
 from ..data.formula import bind, expand, split_offset, variables, without
 from ..data.grouping import codes_of
-from ..data.tables import Table, at_rows, check_finite
+from ..data.tables import Table, at_rows, check_finite, index_type
 from ..declare.conditional import Conditional
 from ..declare.distributions.base import OnScale
 from ..declare.domains import Domain, Elementwise
@@ -339,7 +339,9 @@ def _rows(
     finite = check_finite({**asked, **declared}, missing, "the data")
     if missing == "allow":  # what a density may know how to handle, a linear predictor does not
         check_finite(declared, "raise", "the linear predictors and the units of observation")
-    kept = np.flatnonzero(keep if finite is None else keep & finite)
+    used = keep if finite is None else keep & finite
+    index = index_type(len(used))
+    kept = np.arange(len(used), dtype=index) if used.all() else np.flatnonzero(used).astype(index)
     if not len(kept):
         raise DataError("No rows are left after rows with missing values and rows of weight zero are taken away.")
     return kept, int(keep.sum()) - len(kept)
