@@ -292,7 +292,10 @@ class Inference:
         """
         if self.session is None:
             raise ModelError("rounding needs the fit's data, which a loaded fit does not have; fit again.")
-        return rounding_of(self.session.objective, self.session.z, self.session.hessian)
+        found = rounding_of(self.session.objective, self.session.z, self.session.hessian)
+        return replace(
+            found, log_likelihood=self.estimates.log_likelihood
+        )  # as reported: another pass may sum in another order
 
     @property
     def z_values(self) -> Mapping[str, float]:
