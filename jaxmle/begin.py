@@ -104,7 +104,7 @@ def warm_start(objective: Objective, z: np.ndarray, method: Any) -> tuple[np.nda
             if end.stop == DONE and sample.evaluate(end.z).value < share * few.evaluate(z).value:
                 begun = end.z  # no fit of the few alone, as of responses that are separated there
     end = search.minimise(sample, begun)
-    if end.stop != DONE or not finite(objective.glimpse().evaluate(end.z, method.needs)):
+    if end.stop != DONE:
         return z, method, ()
     share = objective.n_units / sample.n_units
     if newton and end.hessian is not None:

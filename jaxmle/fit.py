@@ -152,8 +152,11 @@ def fit(
         method = scattered(built, start, method)
         with Reporter(progress, method, objective) as reporter:
             watch = _both(reporter.watch, callback)
-            z, informed, note = warm_start(objective, z, method)
-            solution = past_corners(objective, informed.minimise(objective, z, watch), watch)
+            begun, informed, note = warm_start(objective, z, method)
+            solution = informed.minimise(objective, begun, watch)
+            if note and solution.stop == FAILED:  # where a sample's optimum is, other rows may have no density
+                note, solution = (), method.minimise(objective, z, watch)
+            solution = past_corners(objective, solution, watch)
             solution = in_order(objective, model, replace(solution, notes=(*solution.notes, *note, *noted)))
             if precision == "float32" and solution.stop not in (FAILED, INTERRUPTED):
                 objective, solution = finish_in_double(objective, solution, method, tol, watch)

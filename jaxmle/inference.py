@@ -293,9 +293,8 @@ class Inference:
         if self.session is None:
             raise ModelError("rounding needs the fit's data, which a loaded fit does not have; fit again.")
         found = rounding_of(self.session.objective, self.session.z, self.session.hessian)
-        return replace(
-            found, log_likelihood=self.estimates.log_likelihood
-        )  # as reported: another pass may sum in another order
+        reported = self.estimates.log_likelihood  # another pass may have summed in another order
+        return replace(found, log_likelihood=reported)
 
     @property
     def z_values(self) -> Mapping[str, float]:

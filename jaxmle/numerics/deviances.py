@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from .polygammas import BERNOULLI, SHIFT, digamma
+from .polygammas import digamma
+from .stirling import BERNOULLI, SHIFT
 
 NEAR = 0.4
 """Below this |u| the series is used."""

@@ -12,15 +12,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from .floats import floats
-from .polygammas import (
-    HALF_LOG_2PI,
-    SHIFT,
-    difference,
-    gammaln,
-    log_gamma,
-    polygamma,
-    stirling_series,
-)
+from .polygammas import difference, gammaln, log_gamma, polygamma
+from .stirling import HALF_LOG_2PI, SHIFT, stirling_series
 
 
 def log_gamma_ratio(a: ArrayLike, b: ArrayLike) -> Array:

@@ -21,8 +21,9 @@ from .deviances import digamma_less_log, log1p_given, log1pmx, reciprocal
 from .floats import floats
 from .gammas import stirling_correction
 from .logs import log1mexp, one_minus_exp
-from .polygammas import HALF_LOG_2PI, SHIFT, difference, digamma, polygamma
+from .polygammas import difference, digamma, polygamma
 from .quadrature import integral, quadratic_reach, reach
+from .stirling import HALF_LOG_2PI, SHIFT
 
 STEPS = 3
 """How far a is raised before the integral."""

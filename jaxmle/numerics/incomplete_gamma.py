@@ -23,8 +23,9 @@ from .deviances import digamma_less_log, log1p_given, log1pmx, reciprocal
 from .floats import floats
 from .gammas import log_factorial, stirling_correction
 from .logs import log1mexp, one_minus_exp
-from .polygammas import HALF_LOG_2PI, SHIFT, digamma, polygamma
+from .polygammas import digamma, polygamma
 from .quadrature import integral, quadratic_reach, reach
+from .stirling import HALF_LOG_2PI, SHIFT
 
 TERMS = 18
 """Terms of the power series: the next one, 1 / 19! at x = 1, is below rounding."""

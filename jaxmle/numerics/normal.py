@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 
 from .floats import floats
 from .logs import log1mexp
-from .polygammas import HALF_LOG_2PI
+from .stirling import HALF_LOG_2PI
 
 TAIL = 2.0
 """Below minus this the continued fraction is used; above, phi over Phi."""

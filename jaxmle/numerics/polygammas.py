@@ -6,17 +6,15 @@ logarithm, divided differences for the series, (b / t) / s for the shift), so th
 subtracted: it keeps its digits for b << a, where subtracting two values leaves none (n >> 1e8), and for b >> a.
 The ten terms or factors of a shift are added or multiplied as fractions, numerator and denominator apart, all of one
 sign: the rows of a pass are then worked on in one loop, which a compiler splits at every quotient that is used twice.
-So log gamma's own series is a quotient of polynomials, and each quotient and logarithm of it is used once: a loop that is
-split is not only read and written once more, but may be left without vectors (docs/hazards.md).
+For the same reason log gamma uses each of its quotients and logarithms once (see stirling.py).
 
 Order n = -1 is log gamma, n = 0 digamma, n >= 1 the polygamma function, everywhere in this file.
-Source: Abramowitz and Stegun 6.1.40, 6.3.18, 6.4.11; DLMF 5.10, 5.11, 5.15.
+Source: Abramowitz and Stegun 6.3.5, 6.4.6; DLMF 5.5, 5.15.
 """
 
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -25,29 +23,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from . import stirling
 from .floats import along, floats, saturate, with_tangent
-
-BERNOULLI = (
-    *(1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6),
-    *(-3617 / 510, 43867 / 798, -174611 / 330, 854513 / 138, -236364091 / 2730),
-)
-"""The Bernoulli numbers B2, B4, ... B24."""
-
-HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
-SHIFT = 10
-"""Stirling's series is used from here on; smaller arguments are shifted by as much."""
-
-
-def _series(n: int) -> list[float]:
-    """The coefficients g_k, k = 1 ... 12, of order n's series: x**-n times the sum of g_k x**(-2 k)."""
-    return [b * math.factorial(2 * k + n - 1) / math.factorial(2 * k) for k, b in enumerate(BERNOULLI, start=1)]
-
-
-def _horner(coefficients: list[float], w: Array) -> Array:
-    result = jnp.full_like(w, coefficients[-1])
-    for c in reversed(coefficients[:-1]):
-        result = c + w * result
-    return result
+from .stirling import HALF_LOG_2PI, SHIFT, horner
 
 
 def _horner_difference(coefficients: list[float], w: Array, v: Array) -> Array:
@@ -65,97 +43,13 @@ def _power_difference(m: int, u: Array, v: Array) -> Array:
     return sum((u**i * v ** (m - 1 - i) for i in range(m)), jnp.zeros_like(u))
 
 
-STIELTJES = tuple(Fraction(*c) for c in ((1, 12), (1, 30), (53, 210), (195, 371), (22999, 22737), (29944523, 19733142)))
-"""Stirling's series is about c0 / (x + c1 / (x + c2 / (x + ...))): with these, to 1.2e-16 for x >= 10 (DLMF 5.10.1)."""
-
-
-def _convergent() -> tuple[list[Fraction], list[Fraction]]:
-    """Numerator and denominator of that continued fraction, polynomials in x, the constant coefficient first."""
-    over, under = [Fraction(0)], [Fraction(1)]
-    for c in reversed(STIELTJES):
-        longer = [Fraction(0), *under]
-        over, under = [c * d for d in under], [d + (over[i] if i < len(over) else 0) for i, d in enumerate(longer)]
-    return over, under
-
-
-OVER, UNDER = _convergent()
-
-
-def _divided() -> list[list[Fraction]]:
-    """The coefficients k_ij of a**i t**j in the divided difference of OVER / UNDER from a to t, times UNDER of each."""
-    size = max(len(OVER), len(UNDER)) - 1
-    k = [[Fraction(0)] * size for _ in range(size)]
-    for i, p in enumerate(OVER):
-        for j, q in enumerate(UNDER):
-            for m in range(abs(i - j)):
-                k[min(i, j) + m][max(i, j) - 1 - m] += p * q * (1 if i > j else -1)
-    return k
-
-
-DIVIDED = _divided()
-STEP_FROM = 12.0
-"""Below ten, log gamma is that from here on, with a step back."""
-
-FROM_TWELVE = [
-    sum(row[j] * Fraction(STEP_FROM) ** i for i, row in enumerate(DIVIDED))
-    / sum(c * Fraction(STEP_FROM) ** i for i, c in enumerate(UNDER))
-    for j in range(len(DIVIDED))
-]
-"""The divided difference from there to t, times UNDER of t."""
-
-
-def _product(p: list[Fraction], q: list[Fraction]) -> list[Fraction]:
-    out = [Fraction(0)] * (len(p) + len(q) - 1)
-    for i, c in enumerate(p):
-        for j, d in enumerate(q):
-            out[i + j] += c * d
-    return out
-
-
-def _slope(p: list[Fraction]) -> list[Fraction]:
-    return [i * c for i, c in enumerate(p)][1:]
-
-
-SQUARE = _product(UNDER, UNDER)
-SLOPE_OVER = [
-    b - 2 * (c - d)
-    for b, c, d in zip(SQUARE, [0, *_product(_slope(OVER), UNDER), 0], [0, *_product(OVER, _slope(UNDER)), 0])
-]
-"""log x - digamma(x) is this over 2 x UNDER(x)**2."""
-
-
-def _polynomial(coefficients: list[Fraction], x: Array) -> Array:
-    """Σ c_i x**i, of which every other coefficient is zero."""
-    first = 0 if coefficients[0] else 1
-    value = _horner([float(c) for c in coefficients[first::2]], x * x)
-    return x * value if first else value
-
-
-def _divided_difference(a: Array, t: Array) -> Array:
-    """Σ k_ij a**i t**j."""
-    result = jnp.zeros_like(a)
-    for row in reversed(DIVIDED):
-        result = _polynomial(row, t) + a * result
-    return result
-
-
-def stirling_series(x: Array) -> Array:
-    """log gamma(x) - [(x - 1/2) log x - x + log(2 pi) / 2] for x >= 10, by its asymptotic series."""
-    u = 1.0 / x
-    return u * _horner(_series(-1), u * u)
-
-
 def _shifted(x: Array) -> Array:
     return jnp.where(x < SHIFT, x + SHIFT, x)
 
 
-def _largest(x: Array) -> float:
-    return float(jnp.finfo(x.dtype).max)
-
-
 def _pieces(shifts: range, x: Array, double: int, single: int) -> list[range]:
     """The shifts in pieces, so many at a time as the range of x's type allows products of their terms."""
-    size = double if _largest(x) > 1e300 else single
+    size = double if stirling.largest(x) > 1e300 else single
     return [shifts[i : i + size] for i in range(0, len(shifts), size)]
 
 
@@ -188,12 +82,11 @@ def _polygamma(n: int, x: Array) -> Array:
     sign = (-1.0) ** (n + 1)
     y = _shifted(x)
     if n == 0:
-        few = jnp.minimum(y, _largest(x) ** (1 / (2 * len(UNDER) + 2)))  # beyond it, it is as 1 / x
-        tail = few * _horner([float(c) for c in SLOPE_OVER], few)
-        large = tail / (2.0 * few * _polynomial(UNDER, few) ** 2 * y) - jnp.log(y)
+        few = jnp.minimum(y, stirling.largest(x) ** (1 / (2 * stirling.DEGREE + 4)))  # beyond it, it is as 1 / x
+        large = stirling.digamma_over(few) / (2.0 * stirling.under(few) ** 2 * y) - jnp.log(y)
     else:
         u = 1.0 / y
-        tail = 0.5 * math.factorial(n) * u + u * u * _horner(_series(n), u * u)
+        tail = 0.5 * math.factorial(n) * u + u * u * horner(stirling.series(n), u * u)
         large = u**n * (math.factorial(n - 1) + tail)
     large = jnp.where(x < 0, jnp.nan, sign * large)
     return _plus(large, x < SHIFT, sign * math.factorial(n), _powers(n + 1, x))
@@ -232,12 +125,12 @@ def log_gamma(x: Array, less_one: Array) -> Array:
     product = x * (factors + gain)
     quotient = jnp.where(tiny, factors - product, gain) / jnp.where(tiny, product, factors)
     shifted = jnp.where(tiny, 1.0, -1.0) * jnp.log1p(quotient)  # zero where x is large
-    t = jnp.where(large, jnp.minimum(x, _largest(x) ** (1 / len(UNDER))), STEP_FROM + b)
-    over = jnp.where(large, _polynomial(OVER, t), b * _horner([float(c) for c in FROM_TWELVE], t))
-    logarithm = jnp.log1p(jnp.where(large, less_one, b / STEP_FROM)) - jnp.where(large, 1.0, 0.0)
-    main = jnp.where(large, x - 0.5, b + (STEP_FROM - 0.5)) * logarithm
-    rest = jnp.where(large, HALF_LOG_2PI - 0.5, b * (math.log(STEP_FROM) - 1.0))
-    return main + rest + (over / _polynomial(UNDER, t) + shifted)
+    t = jnp.where(large, jnp.minimum(x, stirling.largest(x) ** (1 / (stirling.DEGREE + 1))), stirling.BASE + b)
+    over = jnp.where(large, stirling.over(t), b * stirling.over_from_base(t))
+    logarithm = jnp.log1p(jnp.where(large, less_one, b / stirling.BASE)) - jnp.where(large, 1.0, 0.0)
+    main = jnp.where(large, x - 0.5, b + (stirling.BASE - 0.5)) * logarithm
+    rest = jnp.where(large, HALF_LOG_2PI - 0.5, b * (math.log(stirling.BASE) - 1.0))
+    return main + rest + (over / stirling.under(t) + shifted)
 
 
 @jax.custom_jvp
@@ -259,8 +152,8 @@ def gammaln(x: ArrayLike) -> Array:
 
 def _series_difference(n: int, u: Array, v: Array) -> Array:
     """The divided difference between 1/u and 1/v, in u, of all of order n's expansion but its logarithms; n >= 0."""
-    g, w, y = _series(n), u * u, v * v
-    result = _power_difference(n + 2, u, v) * _horner(g, y) + u ** (n + 2) * (u + v) * _horner_difference(g, w, y)
+    g, w, y = stirling.series(n), u * u, v * v
+    result = _power_difference(n + 2, u, v) * horner(g, y) + u ** (n + 2) * (u + v) * _horner_difference(g, w, y)
     result = result + 0.5 * math.factorial(n) * _power_difference(n + 1, u, v)
     if n >= 1:
         result = result + math.factorial(n - 1) * _power_difference(n, u, v)
@@ -281,10 +174,10 @@ def _log_large(a: Array, b: Array) -> Array:
     """log gamma(a + b) - log gamma(a), for a >= 10 and b >= 0."""
     ratio = jnp.log1p(b / a)
     surplus = jnp.where(b > a * jnp.finfo(a.dtype).tiny, (a + b - 0.5) * ratio - b, 0.0)  # else no digit is left of it
-    most = _largest(a) ** (1 / (2 * len(UNDER)))
+    most = stirling.largest(a) ** (1 / (2 * stirling.DEGREE + 2))
     a_few, b_few = jnp.minimum(a, most), jnp.minimum(b, most)  # beyond it, the series is nothing beside b log a
     t = a_few + b_few
-    series = b_few * _divided_difference(a_few, t) / (_polynomial(UNDER, a_few) * _polynomial(UNDER, t))
+    series = b_few * stirling.divided_over(a_few, t) / (stirling.under(a_few) * stirling.under(t))
     return b * jnp.log(a) + surplus + series
 
 
@@ -295,7 +188,7 @@ def _share(b: Array, v: Array) -> Array:
 
 def _log_rising(a: Array, b: Array) -> Array:
     """The sum of log((a + b + j) / (a + j)), j = 0 ... 9, for 0 < a < 10."""
-    largest, pieces = _largest(a), _pieces(range(1, SHIFT), a, 9, 5)
+    largest, pieces = stirling.largest(a), _pieces(range(1, SHIFT), a, 9, 5)
     b = jnp.minimum(b, largest ** (1 / 21 if len(pieces) == 1 else 1 / 6))  # beyond it this sum is lost in b log b
     scale = largest**0.5
     far = b > a * scale
@@ -318,7 +211,7 @@ def _shift_difference(n: int, a: Array, b: Array) -> tuple[Array, Array, list[tu
     u, v = 1.0 / a, 1.0 / (a + b)
     first, fractions = u * _share(b, v) * _power_difference(m, u, v), []
     pieces = _pieces(range(1, SHIFT), a, 5, 1)
-    largest = _largest(a) ** (0.95 / (m * len(pieces[0])))  # that s t may be, with s below 20
+    largest = stirling.largest(a) ** (0.95 / (m * len(pieces[0])))  # that s t may be, with s below 20
     b = jnp.minimum(b, largest / 20.0)  # beyond it the second of the powers is nothing beside the first
     for piece in pieces:
         over, under = jnp.zeros_like(b), jnp.ones_like(b)

@@ -22,7 +22,7 @@ from .floats import floats
 from .gammas import betaln, log_factorial
 from .logs import log1mexp, sigmoid
 from .normal import inverse_mills, log_ndtr
-from .polygammas import HALF_LOG_2PI
+from .stirling import HALF_LOG_2PI
 from .student_t import NORMAL, log_student_t_sf
 
 STEPS = 100

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import jaxmle as jm
 from jaxmle.infer import certificate
@@ -92,6 +93,23 @@ def test_the_optimum_of_a_few_rows_that_is_worse_than_the_start_is_none(monkeypa
     assert np.abs(tried[1:]).max() > 0.01
     assert begun[1:].tolist() == [0.0] * 80
     assert few < sample < MANY / 28
+
+
+def test_a_samples_optimum_without_a_density_in_another_row_is_no_start():
+    """Of a bounded distribution: the sample's estimate of the bound is below the largest of all responses."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=100_000)
+    y = 1.0 + 0.5 * x + stats.genextreme.rvs(0.45, size=100_000, random_state=rng)
+    fit = jm.fit(jm.gev("y ~ x"), {"x": x, "y": y})
+    assert fit.converged
+    assert not any("drawn at random" in note for note in fit.estimates.notes)
+    c = fit.coef
+    value = lambda d: stats.genextreme.logpdf(
+        y, -c["shape"] - d[3], c["loc[Intercept]"] + d[0] + (c["loc[x]"] + d[1]) * x, c["scale"] + d[2]
+    ).sum()
+    assert fit.log_likelihood == pytest.approx(value(np.zeros(4)), rel=1e-12)
+    for e in 1e-4 * np.eye(4):  # a tenth of a standard error in any direction is no better
+        assert max(value(e), value(-e)) < value(np.zeros(4))
 
 
 def test_a_sample_that_knows_nothing_of_rare_levels_is_no_start(monkeypatch):

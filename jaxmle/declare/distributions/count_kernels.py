@@ -16,7 +16,7 @@ from jax import Array
 from ...numerics import log_binomial, log_factorial
 from ...numerics.deviances import NEAR, log1pmx
 from ...numerics.floats import along, with_tangent
-from ...numerics.polygammas import BERNOULLI, HALF_LOG_2PI, SHIFT, stirling_series
+from ...numerics.stirling import BERNOULLI, HALF_LOG_2PI, SHIFT, stirling_series
 
 FEW = float(SHIFT)
 """Below this many the plain formula loses nothing."""

@@ -12,8 +12,8 @@ import numpy as np
 
 from ...numerics import log1mexp, log_gamma_ratio, log_gammainc, log_gammaincc, stirling_correction
 from ...numerics.limits import expm1_less_ratio, expm1_ratio, xlogx_less_ratio
-from ...numerics.polygammas import BERNOULLI
 from ...numerics.quadrature import integral, quadratic_reach, reach
+from ...numerics.stirling import BERNOULLI
 from ..domains import Positive, Real
 from .base import weighted_mean, weighted_variance
 from .positive import PositiveResponse

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...numerics import log1mexp, log_gammainc, log_gammaincc, logaddexp, logsumexp
 from ...numerics.deviances import log1pmx
-from ...numerics.polygammas import SHIFT, stirling_series
+from ...numerics.stirling import SHIFT, stirling_series
 from ..domains import Interval, Positive
 from . import numeric
 from .base import Distribution, weighted_mean, weighted_variance
