@@ -36,7 +36,7 @@ NEAR = 5e-4
 """But no farther from the optimum, in standard errors: near enough to be proved."""
 
 
-UNSURE = 4.0
+UNSURE = 2.0
 """Times farther than the steps before foretell it, a step may end from the optimum."""
 
 
@@ -111,9 +111,15 @@ class Newton(Solver):
         )
 
     def _falls_short(self, state: NewtonState) -> bool:
-        """Whether the last step may well not be the last, and would be if it were corrected."""
+        """Whether this step may well not be the last, and would be if it were corrected."""
         off = state.bend * state.decrement**2
-        return state.polished > 0 and LEFT * off < NEAR < UNSURE * off and state.decrement <= state.radius
+        enough = NEAR if state.polished else self._close
+        return LEFT * off < enough < UNSURE * off and state.decrement <= state.radius
+
+    @property
+    def _close(self) -> float:
+        """A distance to the optimum, in standard errors, at which the step after `tol` was met is not taken."""
+        return max(CLOSE, min(POLISHED * np.sqrt(2 * self.tol), NEAR))
 
     def _dear(self, objective: Function) -> bool:
         return getattr(objective, "hessian_cost", 0.0) > DEAR and self.needs == "hessian"
@@ -213,8 +219,7 @@ class Newton(Solver):
                 state, polished=0, since=state.since + 1, stop=RUNNING if state.since < PATIENCE else STALLED
             )
         contracted = state.decrement < 0.1 * before.decrement
-        close = max(CLOSE, min(POLISHED * np.sqrt(2 * self.tol), NEAR))
-        near = state.decrement <= CLOSE or (state.decrement <= close and contracted)
+        near = state.decrement <= CLOSE or (state.decrement <= self._close and contracted)
         if (
             not self.polish
             or near

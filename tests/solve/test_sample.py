@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmle.solve.newton import NEAR, Newton
+from jaxmle.solve.newton import CLOSE, NEAR, Newton
 from jaxmle.solve.quadratic import Quadratic
 from jaxmle.solve.sample import Sample
 from jaxmle.solve.solver import DONE
@@ -50,19 +50,20 @@ def test_a_corrected_step_ends_nearer_to_the_optimum(away):
     assert distance(exact) < 0.1 * distance(trial)
 
 
-def test_a_loose_search_ends_a_step_earlier():
-    start = optimum() + 0.03
+@pytest.mark.parametrize(("tol", "away", "share", "within"), [(10.0, 0.03, SHARE, NEAR), (1e-9, 0.057, 4, CLOSE)])
+def test_a_search_ends_a_step_earlier(tol, away, share, within):
+    start = optimum() + away
     plain, corrected = poisson(slice(None)), poisson(slice(None))
-    alone = Newton(tol=10.0).minimise(plain, start)
-    helped = Newton(tol=10.0, sample=Sample(SOME, SHARE)).minimise(corrected, start)
+    alone = Newton(tol=tol).minimise(plain, start)
+    helped = Newton(tol=tol, sample=Sample(poisson(slice(None, None, share)), share)).minimise(corrected, start)
     assert alone.stop == helped.stop == DONE
     assert corrected.counts["hessian"] == plain.counts["hessian"] - 1
     for end in (alone, helped):
         model = Quadratic.of(*(getattr(ALL.evaluate(end.z), what) for what in ("gradient", "matrix")))
-        assert model.decrement <= NEAR
+        assert model.decrement <= within
 
 
-def test_a_tight_search_and_one_that_is_near_ask_no_sample():
+def test_a_search_whose_last_step_goes_there_anyway_asks_no_sample():
     class Never(Smooth):
         def evaluate(self, z, needs="hessian"):
             raise AssertionError("a pass over the sample")
