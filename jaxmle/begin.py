@@ -108,7 +108,7 @@ def warm_start(objective: Objective, z: np.ndarray, method: Any) -> tuple[np.nda
         return z, method, ()
     share = objective.n_units / sample.n_units
     if newton and end.hessian is not None:
-        method = replace(method, curvature=share * end.hessian, sample=Sample(sample, share))
+        method = replace(method, curvature=share * end.hessian, sample=Sample(sample, share, sample.n_units))
     return end.z, method, (f"started from the optimum of {sample.n_units:,} rows drawn at random (1 in {share:.0f})",)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .quadratic import Quadratic
-from .sample import LEFT, Sample
+from .sample import Sample
 from .solver import DONE, FAILED, RUNNING, STALLED, Function, Solver, State, finite
 
 PATIENCE = 60
@@ -103,18 +103,18 @@ class Newton(Solver):
         if state.stop != RUNNING:
             return state
         dear = self._dear(objective)
-        if self.sample is not None and self._falls_short(state):
+        if self.sample is not None and self._falls_short(state, self.sample.left):
             needs = "gradient" if dear else self.needs
             state = replace(state, trial=self.sample.corrected(state.z, state.trial, state.model, needs))
         return self.tell(
             state, objective.evaluate(state.trial, "gradient" if dear and self._keeps(state) else self.needs)
         )
 
-    def _falls_short(self, state: NewtonState) -> bool:
-        """Whether this step may well not be the last, and would be if it were corrected."""
+    def _falls_short(self, state: NewtonState, left: float) -> bool:
+        """Whether this step may well not be the last, and would be if of what it is off by this share were left."""
         off = state.bend * state.decrement**2
         enough = NEAR if state.polished else self._close
-        return LEFT * off < enough < UNSURE * off and state.decrement <= state.radius
+        return left * off < enough < UNSURE * off and state.decrement <= state.radius
 
     @property
     def _close(self) -> float:
