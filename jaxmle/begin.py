@@ -74,8 +74,8 @@ def scattered(built: Built, start: Mapping[str, Any] | None, method: Any) -> Any
 
 
 WARM_TOL = 0.05
-"""The log-likelihood for each parameter that a search on a sample leaves: the optimum of all rows has ten times as much less
-than its own, there."""
+"""The log-likelihood for each parameter that a search on a sample leaves: a tenth of what its optimum has, by chance, over
+that of all rows."""
 
 FEWER = 8
 """Where a glimpse has so many times fewer rows than the sample, its own optimum is worth a start of the sample's search."""
@@ -102,7 +102,7 @@ def warm_start(objective: Objective, z: np.ndarray, method: Any) -> tuple[np.nda
         if fewer:
             end = search.minimise(few, z)
             if end.stop == DONE and sample.evaluate(end.z).value < share * few.evaluate(z).value:
-                begun = end.z  # no fit of the few alone, as of responses that are separated there
+                begun = end.z  # else it fits the few alone, as where they are separated
     end = search.minimise(sample, begun)
     if end.stop != DONE:
         return z, method, ()
