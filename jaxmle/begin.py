@@ -94,12 +94,12 @@ def warm_start(objective: Objective, z: np.ndarray, method: Any) -> tuple[np.nda
     if newton:
         search, few = replace(search, polish=False), objective.glimpse()
         n_few = sum(len(part.units) for part in few.parts)
+        if n_few < enough or sample.n_units < FEWER * n_few:
+            few, n_few = sample, sample.n_units
         share = sample.n_units / n_few
-        fewer = n_few >= enough and share >= FEWER
-        told = share * _information(few, z) if fewer else _information(sample, z)
-        if not (told >= WEAK).all():
+        if not (share * _information(few, z) >= WEAK).all():
             return z, method, ()  # rare levels: a sample knows nothing of them
-        if fewer:
+        if few is not sample:
             end = search.minimise(few, z)
             if end.stop == DONE and sample.evaluate(end.z).value < share * few.evaluate(z).value:
                 begun = end.z  # else it fits the few alone, as where they are separated

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from .polygammas import digamma
-from .stirling import BERNOULLI, SHIFT
+from .stirling import SHIFT, horner, series
 
 NEAR = 0.4
 """Below this |u| the series is used."""
@@ -48,10 +48,7 @@ def log1p_given(u: Array, log1p_u: Array) -> Array:
 def digamma_less_log(x: Array) -> Array:
     """psi(x) - log x, which is about -1 / (2 x)."""
     u = 1.0 / jnp.maximum(x, SHIFT)
-    w = u * u
-    total = jnp.zeros_like(w)
-    for k in range(len(BERNOULLI), 0, -1):
-        total = w * (BERNOULLI[k - 1] / (2.0 * k) + total)
+    total = u * u * horner(series(0), u * u)
     small = jnp.where(x < SHIFT, x, 1.0)
     return jnp.where(x < SHIFT, digamma(small) - jnp.log(small), -(0.5 * u + total))
 

@@ -161,9 +161,7 @@ def _series_difference(n: int, u: Array, v: Array) -> Array:
 
 
 def _large(n: int, a: Array, b: Array) -> Array:
-    """The difference of order n from a to a + b, for a >= 10."""
-    if n == -1:
-        return _log_large(a, b)
+    """The difference of order n >= 0 from a to a + b, for a >= 10."""
     u, v = 1.0 / a, 1.0 / (a + b)
     step = -u * _share(b, v)  # v - u
     series = (-1.0) ** (n + 1) * step * _series_difference(n, u, v)
@@ -230,9 +228,10 @@ def difference(n: int, a: Array, b: Array) -> Array:
     """The difference of order n from a to a + b, for a > 0 and a + b > 0: psi(a + b) - psi(a) for n = 0."""
     sign = jnp.where(b < 0, -1.0, 1.0)
     a, b = jnp.minimum(a, a + b), jnp.abs(b)
-    total, few = sign * _large(n, _shifted(a), b), a < SHIFT
-    if n == -1:
-        return total - sign * _log_rising(jnp.where(few, a, 1.0), jnp.where(few, b, 0.0))  # zero of no step
+    few, high = a < SHIFT, _shifted(a)
+    if n == -1:  # where there are not few, the sum is that of no step, zero
+        return sign * (_log_large(high, b) - _log_rising(jnp.where(few, a, 1.0), jnp.where(few, b, 0.0)))
+    total = sign * _large(n, high, b)
     sign = sign * ((-1.0) ** n * math.factorial(n))
     first, factor, fractions = _shift_difference(n, a, b)
     total = _plus(total, few, sign * factor, fractions)

@@ -11,6 +11,7 @@ import math
 from fractions import Fraction
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 BERNOULLI = (
@@ -68,11 +69,7 @@ DEGREE = len(UNDER) - 1
 
 
 def _times(p: list[Fraction], q: list[Fraction]) -> list[Fraction]:
-    out = [Fraction(0)] * (len(p) + len(q) - 1)
-    for i, c in enumerate(p):
-        for j, d in enumerate(q):
-            out[i + j] += c * d
-    return out
+    return np.convolve(np.array(p, object), np.array(q, object)).tolist()
 
 
 def _slope(p: list[Fraction]) -> list[Fraction]:

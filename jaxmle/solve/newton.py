@@ -104,22 +104,19 @@ class Newton(Solver):
             return state
         dear = self._dear(objective)
         if self.sample is not None and self._falls_short(state, self.sample.left):
-            needs = "gradient" if dear else self.needs
-            state = replace(state, trial=self.sample.corrected(state.z, state.trial, state.model, needs))
-        return self.tell(
-            state, objective.evaluate(state.trial, "gradient" if dear and self._keeps(state) else self.needs)
-        )
+            slopes = "gradient" if dear else self.needs
+            state = replace(state, trial=self.sample.corrected(state.z, state.trial, state.model, slopes))
+        needs = "gradient" if dear and self._keeps(state) else self.needs
+        return self.tell(state, objective.evaluate(state.trial, needs))
 
     def _falls_short(self, state: NewtonState, left: float) -> bool:
         """Whether this step may well not be the last, and would be if of what it is off by this share were left."""
         off = state.bend * state.decrement**2
-        enough = NEAR if state.polished else self._close
-        return left * off < enough < UNSURE * off and state.decrement <= state.radius
+        return left * off < self._enough(state) < UNSURE * off and state.decrement <= state.radius
 
-    @property
-    def _close(self) -> float:
-        """A distance to the optimum, in standard errors, at which the step after `tol` was met is not taken."""
-        return max(CLOSE, min(POLISHED * np.sqrt(2 * self.tol), NEAR))
+    def _enough(self, state: NewtonState) -> float:
+        """The distance to the optimum, in standard errors, at which no step is taken after those that contracted."""
+        return NEAR if state.polished else max(CLOSE, min(POLISHED * np.sqrt(2 * self.tol), NEAR))
 
     def _dear(self, objective: Function) -> bool:
         return getattr(objective, "hessian_cost", 0.0) > DEAR and self.needs == "hessian"
@@ -219,13 +216,8 @@ class Newton(Solver):
                 state, polished=0, since=state.since + 1, stop=RUNNING if state.since < PATIENCE else STALLED
             )
         contracted = state.decrement < 0.1 * before.decrement
-        near = state.decrement <= CLOSE or (state.decrement <= self._close and contracted)
-        if (
-            not self.polish
-            or near
-            or (state.polished and contracted and state.decrement <= NEAR)
-            or state.polished >= 4
-        ):
+        near = state.decrement <= CLOSE or (contracted and state.decrement <= self._enough(state))
+        if near or not self.polish or state.polished >= 4:
             return replace(state, stop=DONE)
         return replace(state, polished=state.polished + 1)
 

@@ -16,7 +16,7 @@ from jax import Array
 from ...numerics import log_binomial, log_factorial
 from ...numerics.deviances import NEAR, log1pmx
 from ...numerics.floats import along, with_tangent
-from ...numerics.stirling import BERNOULLI, HALF_LOG_2PI, SHIFT, stirling_series
+from ...numerics.stirling import HALF_LOG_2PI, SHIFT, series, stirling_series
 
 FEW = float(SHIFT)
 """Below this many the plain formula loses nothing."""
@@ -200,7 +200,7 @@ def _polynomial_jvp(coefficients: tuple[float, ...], primals: tuple, tangents: t
 ARTANH = tuple(1.0 / k for k in range(3, 28, 2))
 """(artanh(r) - r) / r**3 in powers of r**2."""
 
-STIRLING = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI[:8], start=1))
+STIRLING = tuple(series(-1)[:8])
 """Stirling's correction, divided by u, in powers of u**2, where u is the inverse of the argument of log gamma."""
 
 RISING = tuple(float(c) for c in np.poly(-np.arange(1.0, SHIFT))[::-1])
@@ -228,7 +228,7 @@ def _stirling(inverse: Array) -> Array:
     return jnp.where(large, 0.0, small) + u * _polynomial(STIRLING, u * u)
 
 
-DIGAMMA = tuple(b / (2 * k) for k, b in enumerate(BERNOULLI[:8], start=1))
+DIGAMMA = tuple(series(0)[:8])
 """What digamma leaves beside its logarithm and half an inverse, divided by u**2, in powers of u**2; see `STIRLING`."""
 
 RISEN = tuple(float(c) for c in np.poly(-np.arange(0.0, SHIFT))[::-1])

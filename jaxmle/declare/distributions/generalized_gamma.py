@@ -13,7 +13,7 @@ import numpy as np
 from ...numerics import log1mexp, log_gamma_ratio, log_gammainc, log_gammaincc, stirling_correction
 from ...numerics.limits import expm1_less_ratio, expm1_ratio, xlogx_less_ratio
 from ...numerics.quadrature import integral, quadratic_reach, reach
-from ...numerics.stirling import BERNOULLI
+from ...numerics.stirling import horner, series
 from ..domains import Positive, Real
 from .base import weighted_mean, weighted_variance
 from .positive import PositiveResponse
@@ -21,8 +21,6 @@ from .positive import PositiveResponse
 LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
 SMALL = 0.3
 """Below this |shape| Stirling's series, in powers of shape², stands for log gamma(1 / shape²)."""
-
-_SERIES = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, start=1))
 
 
 class GeneralizedGamma(PositiveResponse):
@@ -109,11 +107,7 @@ def _correction(q: Any) -> Any:
     """Stirling's correction of log gamma at 1 / q²."""
     near = jnp.abs(q) < SMALL
     u = jnp.where(near, q, 0.0) ** 2
-    w = u * u
-    total = jnp.zeros_like(u)
-    for c in reversed(_SERIES):
-        total = c + w * total
-    return jnp.where(near, u * total, stirling_correction(1 / jnp.where(near, 1.0, q) ** 2))
+    return jnp.where(near, u * horner(series(-1), u * u), stirling_correction(1 / jnp.where(near, 1.0, q) ** 2))
 
 
 def _tail(w: Any, q: Any, sign: Any) -> Any:
