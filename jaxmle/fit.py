@@ -102,8 +102,8 @@ def fit(
             do), or "drop" (the later ones are left out).
         missing: "raise", "drop" (rows with missing values, and say how many) or "allow" (the density handles NaN).
         chunk_rows: rows (or groups) in one compiled kernel, at most 8,192; default chosen.
-        precision: "float64", or "float32": the search computes rows in float32 with sums in float64, and its last steps
-            and the certificate are in float64.
+        precision: "float64", or "float32": the search computes chunks of rows in float32 and adds them up in float64, and
+            its last steps and the certificate are in float64.
         devices: where it is computed: "cpu" or "gpu", a `jax.Device`, several, or a `jax.sharding.Mesh`. By default JAX's
             default device, or all GPUs of the process if that is one; of a CPU all cores are used.
         progress: show progress of fits that take over a second; default: in a terminal only. False is silent.

@@ -135,7 +135,7 @@ def _unmasked(values: np.ma.MaskedArray) -> np.ndarray:
     if not np.ma.is_masked(values):
         return values.data
     kind = values.dtype.kind
-    blank = {"f": np.nan, "c": np.nan, "m": np.timedelta64("NaT"), "M": np.datetime64("NaT")}
+    blank = {"f": np.nan, "c": np.nan, "m": "NaT", "M": "NaT"}
     plain = values.data.astype(np.float64 if kind in "biu" else values.dtype if kind in blank else object)
     plain[np.ma.getmaskarray(values)] = np.nan if kind in "biu" else blank.get(kind)
     return plain

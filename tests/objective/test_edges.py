@@ -145,7 +145,10 @@ def test_chunks_are_shared_with_the_device_and_not_copied():
 
 
 def test_float32_precision_sums_in_float64():
-    """Each term is good to seven digits; the sum of a million equal terms must not be worse."""
+    """Each term is good to seven digits, and so is their sum; a slope for all rows adds up a chunk of them in float32.
+
+    The worst that n numbers lose that are added one after another is n − 1 roundings of the total (Higham, 2002, 4.2).
+    """
     n = 200_000
     y = np.full(n, 0.1)
     objective = normal_regression(y, np.full(n, 16_777_217.0), precision="float32").objective
@@ -155,7 +158,9 @@ def test_float32_precision_sums_in_float64():
     assert objective.weights()[0] == 16_777_217.0
     e = objective.evaluate(z)
     assert e.matrix.dtype == np.float64
-    assert e.gradient[0] == pytest.approx(n * 16_777_217.0 * 0.6, rel=1e-5)
+    assert e.gradient[0] == pytest.approx(n * 16_777_217.0 * 0.6, rel=MAX_KERNEL_ROWS * 2.0**-24)
+    all_rows = np.add.accumulate(np.full(n, np.float32(0.6)))[-1]  # a sum that is no sum of chunks in float64
+    assert abs(all_rows / (n * 0.6) - 1) > 2 * MAX_KERNEL_ROWS * 2.0**-24
 
 
 @pytest.mark.parametrize("dtype", ["f2", ">f8", ">i4", "u8", "i1", "?"])
