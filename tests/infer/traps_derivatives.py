@@ -19,7 +19,7 @@ def beta_information(a: float, b: float, n: int) -> np.ndarray:
 
 
 def beta_traps() -> list[Trap]:
-    model = jm.Model(d.beta_of_jax, {"a": jm.Positive(), "b": jm.Positive()})
+    model = jm.Model(d.beta_by_size, {"a": jm.Positive(), "b": jm.Positive()})
     skewed = quantiles(50, beta(2.0, 3.5).ppf)
     nll = lambda t: 50 * betaln(*t) - (t[0] - 1) * np.log(skewed).sum() - (t[1] - 1) * np.log1p(-skewed).sum()
     best = minimize(nll, [2.0, 3.0], method="Nelder-Mead", options=dict(xatol=1e-10, fatol=1e-12, maxiter=4000)).x
@@ -48,7 +48,7 @@ def beta_traps() -> list[Trap]:
 
 def beta_by_mean(p, row):
     """Symmetric data keep the mean at ½ exactly: both shape parameters are equal all the way."""
-    return d.beta_of_jax({"a": p["mean"] * p["size"], "b": (1 - p["mean"]) * p["size"]}, row)
+    return d.beta_by_size({"a": p["mean"] * p["size"], "b": (1 - p["mean"]) * p["size"]}, row)
 
 
 def rounded_mean(p, row):
