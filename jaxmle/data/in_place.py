@@ -74,12 +74,13 @@ class InPlace:
         j, is_shared, at = self._where(i)
 
         def shared() -> jax.Array:
-            return jax.lax.dynamic_slice(self.flat, (self.offset + j * (rows * p),), (rows * p,)).reshape(rows, p)
+            return jax.lax.dynamic_slice(self.flat, (self.offset + j * (rows * p),), (rows * p,))
 
         def copied() -> jax.Array:
-            return jax.lax.dynamic_index_in_dim(self.copied, at, keepdims=False)
+            return jax.lax.dynamic_index_in_dim(self.copied, at, keepdims=False).reshape(-1)
 
-        return jax.lax.cond(is_shared, shared, copied) if self.n_shared else copied()
+        # numbers one after another: a loop over few columns of each row would be written out, without vector instructions
+        return (jax.lax.cond(is_shared, shared, copied) if self.n_shared else copied()).reshape(rows, p)
 
     def rows(self, chunk: jax.Array, row: jax.Array) -> jax.Array:
         """The rows at positions (`chunk`, `row`), (m, p)."""

@@ -7,6 +7,8 @@ probabilities"; DLMF 5.11.
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -38,6 +40,27 @@ def _log1pmx_jvp(primals: tuple, tangents: tuple) -> tuple:
     near = jnp.abs(u) < NEAR
     v = jnp.where(near, u, 0.0)
     return log1pmx(u, log1p_u), jnp.where(near, -v / (1.0 + v), -1.0) * du + jnp.where(near, 0.0, dlog)
+
+
+NEARER, TERMS = 0.5, 14
+"""Below this |t| so many terms of the series of the exponential function are used: the next is less than 1e-17 of the first."""
+
+
+@jax.custom_jvp
+def less_expm1(t: Array) -> Array:
+    """t - expm1(t), which is `log1pmx` of expm1(t): log r - (r - 1) by the logarithm of r."""
+    near = jnp.abs(t) < NEARER
+    v = jnp.where(near, t, 0.0)
+    series = horner([1.0 / math.factorial(k + 2) for k in range(TERMS)], v)
+    return jnp.where(near, -v * v * series, t - (jnp.exp(t) - 1.0))
+
+
+@less_expm1.defjvp
+def _less_expm1_jvp(primals: tuple, tangents: tuple) -> tuple:
+    (t,), (dt,) = primals, tangents
+    value = less_expm1(t)
+    expm1 = jnp.where(jnp.abs(t) < NEARER, t - value, jnp.exp(t) - 1.0)  # no digits are lost near zero
+    return value, -expm1 * dt
 
 
 def log1p_given(u: Array, log1p_u: Array) -> Array:

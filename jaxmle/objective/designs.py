@@ -201,6 +201,8 @@ def transposed(columns: Columns, design: Arrays, g: jax.Array) -> jax.Array:
     """Xᵀ g: numbers by row, shape (..., rows), to float64 sums over the rows by place, shape (places, ...)."""
 
     def of_part(f: Part, x: jax.Array) -> jax.Array:
+        if f is None and len(x) == 1:  # held: XLA would compute each number anew, one row after another
+            return held(lambda x, g: x @ g.T, x[0, 0], x, g).astype(jnp.float64)
         if f is None:
             return (x @ g.T).astype(jnp.float64)
         if isinstance(f, ByRow):  # held: a product that XLA turns itself takes twice the time
@@ -338,6 +340,10 @@ STRIP = 24
 
 MOST_STRIPS = 4
 
+NARROW, BLOCK = 32, 128
+"""Products of strips of so few columns with so few rows XLA compiles on CPUs, for all that the processor has; others are left
+to a library that was compiled for any, and takes up to a half longer."""
+
 
 def _of_numbers(f: Numbers, left: jax.Array, w: jax.Array, g: Numbers, right: jax.Array) -> jax.Array:
     """X diag(w) Yᵀ for several w, shape (n, rows)."""
@@ -350,16 +356,28 @@ def _of_numbers(f: Numbers, left: jax.Array, w: jax.Array, g: Numbers, right: ja
 
 def _symmetric(f: Numbers, x: jax.Array, w: jax.Array) -> jax.Array:
     """X diag(w) Xᵀ for several w, shape (n, rows), in strips from the diagonal on: with four, five eighths of the work."""
-    size = x.shape[1] if isinstance(f, ByRow) else x.shape[0]
-    strips = min(MOST_STRIPS, size // STRIP)
-    if strips < 2:
-        return _of_numbers(f, x, w, f, x)
-    some = lambda start, stop: x[:, start:stop] if isinstance(f, ByRow) else x[start:stop]
-    cuts = np.array_split(np.arange(size), strips)
-    upper = [_of_numbers(f, some(cut[0], cut[-1] + 1), w, f, some(cut[0], size)) for cut in cuts]
+    n, size = len(w), x.shape[1] if isinstance(f, ByRow) else x.shape[0]
+    narrow = -(-size // NARROW)
+    in_blocks = isinstance(f, ByRow) and 0 < narrow <= MOST_STRIPS and len(x) > BLOCK and len(x) % BLOCK == 0
+    ends = np.linspace(0, size, 1 + (narrow if in_blocks else max(1, min(MOST_STRIPS, size // STRIP)))).astype(int)
+    cuts = list(zip(ends[:-1], ends[1:]))
+
+    def strips(x: jax.Array, w: jax.Array) -> list[jax.Array]:
+        some = lambda start, stop: x[:, start:stop] if isinstance(f, ByRow) else x[start:stop]
+        return [_of_numbers(f, some(start, stop), w, f, some(start, size)) for start, stop in cuts]
+
+    def by_block(x: jax.Array, w: jax.Array) -> list[jax.Array]:
+        def add(total: list[jax.Array], block: tuple[jax.Array, jax.Array]) -> tuple[list[jax.Array], None]:
+            x, w = block
+            return [a + b for a, b in zip(total, strips(x.reshape(BLOCK, size), w))], None
+
+        zeros = [jnp.zeros((n, stop - start, size - start), x.dtype) for start, stop in cuts]
+        return jax.lax.scan(add, zeros, (x.reshape(-1, BLOCK * size), jnp.swapaxes(w.reshape(n, -1, BLOCK), 0, 1)))[0]
+
+    upper = jax.lax.platform_dependent(x, w, cpu=by_block, default=strips) if in_blocks else strips(x, w)
     rows = []
-    for i, cut in enumerate(cuts):
-        below = [jnp.swapaxes(upper[j][:, :, cut[0] - cuts[j][0] : cut[-1] + 1 - cuts[j][0]], 1, 2) for j in range(i)]
+    for i, (start, stop) in enumerate(cuts):
+        below = [jnp.swapaxes(strip[:, :, start - cut[0] : stop - cut[0]], 1, 2) for cut, strip in zip(cuts[:i], upper)]
         rows.append(jnp.concatenate([*below, upper[i]], axis=2))
     return jnp.concatenate(rows, axis=1)
 

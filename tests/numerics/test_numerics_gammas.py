@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from jaxmle import numerics as nm
+from jaxmle.numerics.deviances import less_expm1
 
 ARGUMENTS = [
     *(
@@ -258,4 +259,19 @@ def test_log_multinomial(agree, points):
         lambda *x: [psi(0, sum(x) + 1) - psi(0, c + 1) for c in x],
         second,
         edges={(2.0, -1.0, 1.0)[:k]: -np.inf},
+    )
+
+
+SMALL = [1e-300, 1e-100, 1e-30, 1e-16, 1e-8, 1e-3, 0.1, 0.3, 0.4999999, 0.5, 0.5000001, 0.7, 1.0, 1.6, 3.0, 30.0, 700.0]
+
+
+def test_less_expm1(agree):
+    """t - expm1(t), to a relative 1e-12 where it is t²/2 as well."""
+    agree(
+        less_expm1,
+        [*SMALL, *(-t for t in SMALL)],
+        lambda t: t - mp.expm1(t),
+        lambda t: [-mp.expm1(t)],
+        lambda t: [-mp.exp(t)],
+        edges={0.0: 0.0},
     )

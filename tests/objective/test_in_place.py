@@ -1,5 +1,7 @@
 """Large matrices read where they are: the same numbers as from a copy, without one."""
 
+import re
+
 import jax
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from jaxmle import runtime
 from jaxmle.data import in_place
 from jaxmle.data.in_place import HEAD, InPlace, resident
 from jaxmle.data.tables import Table
+from jaxmle.objective import passes
 from jaxmle.objective.build import build
 
 N, P = 3_001, 16
@@ -52,6 +55,35 @@ def test_every_row_is_where_it_should_be(dtype: str, p: int, n: int, rows: int, 
     if n > 10 * rows:
         assert cut.copied.nbytes < 0.3 * X.nbytes + 9 * rows * p * X.itemsize
     np.testing.assert_array_equal(back, got.reshape(-1, rows, p)[::-1].reshape(-1, p))
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="XLA's loops on CPUs")
+def test_a_chunk_is_read_as_one_row_of_numbers():
+    """The loops that read it go over one index: over few columns of each row they would be without vector instructions."""
+    cut = InPlace.of(matrix(), 64, 60, 47, np.zeros(64, int))
+    with runtime.x64():
+        text = jax.jit(lambda x, i: x.chunk(i).T @ x.chunk(i)).lower(cut, np.int32(3)).compile().as_text()
+    inside = re.findall(r"\n%(?:fused|wrapped)\S+ \([^\n]*\) -> (\S+) \{\n(.*?)\n\}", text, re.S)
+    read = [shape for shape, body in inside if " dynamic-slice(" in body]
+    assert read
+    assert {shape.split("{")[0] for shape in read} == {f"f64[{64 * P}]"}
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="XLA's fusions on CPUs")
+def test_derivatives_of_a_row_are_not_computed_within_a_product():
+    """The product with the constant column beside the matrix finds its numbers ready, though it could compute them."""
+    data = {"X": matrix(), "y": np.arange(1.0, N + 1)}
+    o = build(jm.gamma("y", mean=jm.Linear([1, "X"])), Table.read(data), weights=np.ones(N), chunk_rows=64).objective
+    with runtime.x64():
+        (first, *_) = o.stretches
+        u, held = o.to_u(np.zeros(o.size)), o.constants
+        args = (o.likelihood, "gradient", u, held, first.data, first.span)
+        text = passes.evaluate.lower(*args).compile(compiler_options=runtime.ONE_THREAD | runtime.QUICKLY).as_text()
+    inside = re.findall(r"\n%\S+ \([^\n]*\{\n(.*?)\n\}", text, re.S)
+    products = [body for body in inside if " dot(" in body]
+    assert len(products) > 2
+    assert max(body.count(" multiply(") for body in products) < 3
+    assert max(body.count(" multiply(") for body in inside) > 10  # the density is there
 
 
 def data() -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Symmetric products of wide designs, put together from strips: the numbers of the whole product."""
+"""Symmetric products, put together from strips of columns and blocks of rows: the numbers of the whole product."""
 
 import jax
 import numpy as np
@@ -8,14 +8,12 @@ from jaxmle import runtime
 from jaxmle.objective import designs
 from jaxmle.objective.designs import Columns
 
-ROWS = 64
 
-
-@pytest.mark.parametrize("by_row", [False, True])
-@pytest.mark.parametrize("p", [1, 47, 48, 71, 80, 131])
-def test_a_product_in_strips_is_the_product(p: int, by_row: bool):
+@pytest.mark.parametrize(("by_row", "n"), [(False, 64), (True, 64), (True, 128), (True, 384), (True, 400)])
+@pytest.mark.parametrize("p", [1, 32, 33, 47, 48, 71, 80, 128, 131])
+def test_a_product_in_strips_is_the_product(p: int, by_row: bool, n: int):
     rng = np.random.default_rng(p)
-    x, w = rng.normal(size=(p, ROWS)), rng.normal(size=(3, ROWS))  # weights of any sign
+    x, w = rng.normal(size=(p, n)), rng.normal(size=(3, n))  # weights of any sign
     every = tuple(range(p))
     columns = Columns(in_place=every) if by_row else Columns(dense=every)
     with runtime.x64():

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...numerics import gammaincinv, log_gammainc, log_gammaincc, stirling_correction
-from ...numerics.deviances import digamma_less_log, log1pmx
+from ...numerics.deviances import digamma_less_log, less_expm1
 from ..domains import Positive
 from .base import weighted_mean
 from .positive import PositiveResponse
@@ -39,7 +39,7 @@ class Gamma(PositiveResponse):
 
     def inner_log_prob(self, y: Any) -> Any:
         # the deviance form of Loader: k (log r - (r - 1)) for r = y / mean has no large terms that cancel
-        deviance = log1pmx((y - self.mean) / self.mean, jnp.log(y) - self.log_of("mean"))
+        deviance = less_expm1(jnp.log(y) - self.log_of("mean"))
         return self._shape() * deviance + self._norm() - 0.5 * LOG_2PI - jnp.log(y)
 
     def inner_log_cdf(self, y: Any) -> Any:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...numerics import log1mexp, log_gammainc, log_gammaincc, logaddexp, logsumexp
-from ...numerics.deviances import log1pmx
+from ...numerics.deviances import less_expm1
 from ...numerics.stirling import SHIFT, stirling_series
 from ..domains import Interval, Positive
 from . import numeric
@@ -64,8 +64,8 @@ class Tweedie(Distribution):
         log_rate, log_scale, log_alpha, alpha = self._compound()
         shape = n * alpha
         log_ratio = jnp.log(y) - log_scale - log_alpha - jnp.log(n)  # y over its mean
-        poisson = n * _log1pmx_of(log_rate - jnp.log(n)) - _correction(n)
-        return poisson + shape * _log1pmx_of(log_ratio) - _correction(shape) + 0.5 * log_alpha - LOG_2PI
+        poisson = n * less_expm1(log_rate - jnp.log(n)) - _correction(n)
+        return poisson + shape * less_expm1(log_ratio) - _correction(shape) + 0.5 * log_alpha - LOG_2PI
 
     def log_prob(self, y: Any) -> Any:
         inside = (y > 0) & (y < jnp.inf)
@@ -87,7 +87,7 @@ class Tweedie(Distribution):
         peak = self._peak(edge)
         n, step = _spaced(peak, jnp.sqrt(peak))
         tail = (log_gammaincc if upper else log_gammainc)(n * alpha, jnp.exp(jnp.log(y) - log_scale))
-        poisson = n * _log1pmx_of(log_rate - jnp.log(n)) - _correction(n) - 0.5 * (LOG_2PI + jnp.log(n))
+        poisson = n * less_expm1(log_rate - jnp.log(n)) - _correction(n) - 0.5 * (LOG_2PI + jnp.log(n))
         return logsumexp(poisson + tail) + jnp.log(step)
 
     def _log_smaller(self, y: Any) -> tuple[Any, Any]:
@@ -164,8 +164,3 @@ def _correction(x: Any) -> Any:
     high = low + SHIFT
     shift = (high - 0.5) * jnp.log(high) - SHIFT - (low - 0.5) * jnp.log(low) - jnp.log(product)
     return stirling_series(jnp.where(small, high, x)) + jnp.where(small, shift, 0.0)
-
-
-def _log1pmx_of(log_ratio: Any) -> Any:
-    """log r - (r - 1) of r = exp(log_ratio)."""
-    return log1pmx(jnp.expm1(log_ratio), log_ratio)
