@@ -371,7 +371,7 @@ def _symmetric(f: Numbers, x: jax.Array, w: jax.Array) -> jax.Array:
             x, w = block
             return [a + b for a, b in zip(total, strips(x.reshape(BLOCK, size), w))], None
 
-        zeros = [jnp.zeros((n, stop - start, size - start), x.dtype) for start, stop in cuts]
+        zeros = [jnp.zeros((n, stop - start, size - start), jnp.float64) for start, stop in cuts]
         return jax.lax.scan(add, zeros, (x.reshape(-1, BLOCK * size), jnp.swapaxes(w.reshape(n, -1, BLOCK), 0, 1)))[0]
 
     upper = jax.lax.platform_dependent(x, w, cpu=by_block, default=strips) if in_blocks else strips(x, w)
