@@ -17,7 +17,7 @@ from .polygammas import digamma
 from .stirling import SHIFT, horner, series
 
 NEAR = 0.4
-"""Below this |u| the series is used."""
+"""Below this |u| series are used."""
 
 
 @jax.custom_jvp
@@ -27,9 +27,7 @@ def log1pmx(u: Array, log1p_u: Array) -> Array:
     v = jnp.where(near, u, 0.0)
     r = v / (2.0 + v)  # log(1 + v) = 2 artanh r
     w = r * r
-    total = jnp.full_like(w, 1.0 / 29.0)
-    for k in range(27, 1, -2):
-        total = 1.0 / k + w * total
+    total = horner([1.0 / k for k in range(3, 30, 2)], w)
     return jnp.where(near, r * (2.0 * w * total - v), log1p_u - u)
 
 
@@ -42,24 +40,20 @@ def _log1pmx_jvp(primals: tuple, tangents: tuple) -> tuple:
     return log1pmx(u, log1p_u), jnp.where(near, -v / (1.0 + v), -1.0) * du + jnp.where(near, 0.0, dlog)
 
 
-NEARER, TERMS = 0.5, 14
-"""Below this |t| so many terms of the series of the exponential function are used: the next is less than 1e-17 of the first."""
-
-
 @jax.custom_jvp
 def less_expm1(t: Array) -> Array:
     """t - expm1(t), which is `log1pmx` of expm1(t): log r - (r - 1) by the logarithm of r."""
-    near = jnp.abs(t) < NEARER
+    near = jnp.abs(t) < NEAR
     v = jnp.where(near, t, 0.0)
-    series = horner([1.0 / math.factorial(k + 2) for k in range(TERMS)], v)
-    return jnp.where(near, -v * v * series, t - (jnp.exp(t) - 1.0))
+    total = horner([1.0 / math.factorial(k) for k in range(2, 15)], v)  # the next term is less than 1e-16 of the first
+    return jnp.where(near, -v * v * total, t - (jnp.exp(t) - 1.0))
 
 
 @less_expm1.defjvp
 def _less_expm1_jvp(primals: tuple, tangents: tuple) -> tuple:
     (t,), (dt,) = primals, tangents
     value = less_expm1(t)
-    expm1 = jnp.where(jnp.abs(t) < NEARER, t - value, jnp.exp(t) - 1.0)  # no digits are lost near zero
+    expm1 = jnp.where(jnp.abs(t) < NEAR, t - value, jnp.exp(t) - 1.0)  # no digits are lost near zero
     return value, -expm1 * dt
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from ..data.beside import pieces_of
 from ..data.design import Design
 from ..data.in_place import resident
 from .loops import held
+from .strips import STRIP, ByRow, Numbers, of_numbers, symmetric
 
 Arrays: TypeAlias = Mapping[str, jax.Array]
 """One design of one chunk; without "codes" where it has no factors, "in_place" where no matrix is."""
@@ -55,14 +56,6 @@ class Together:
         """The place before each factor's reference level."""
         return np.cumsum([0, *(f.size + 1 for f in self.factors[:-1])]).astype(np.int32)
 
-
-@dataclass(frozen=True)
-class ByRow:
-    """Numbers of a design whose rows come first."""
-
-
-Numbers: TypeAlias = ByRow | None
-"""A part that is numbers: row by row, or column by column."""
 
 Part: TypeAlias = Levels | Together | Numbers
 
@@ -201,10 +194,9 @@ def transposed(columns: Columns, design: Arrays, g: jax.Array) -> jax.Array:
     """Xᵀ g: numbers by row, shape (..., rows), to float64 sums over the rows by place, shape (places, ...)."""
 
     def of_part(f: Part, x: jax.Array) -> jax.Array:
-        if f is None and len(x) == 1:  # held: XLA would compute each number anew, one row after another
-            return held(lambda x, g: x @ g.T, x[0, 0], x, g).astype(jnp.float64)
-        if f is None:
-            return (x @ g.T).astype(jnp.float64)
+        if f is None:  # one column is held: XLA would compute each number of g anew, one row after another
+            times_g = lambda x, g: x @ g.T
+            return (held(times_g, x[0, 0], x, g) if len(x) == 1 else times_g(x, g)).astype(jnp.float64)
         if isinstance(f, ByRow):  # held: a product that XLA turns itself takes twice the time
             return held(jnp.matmul, x[0, 0], g, x).T.astype(jnp.float64)
         return _by_level(f, x, g)
@@ -282,7 +274,7 @@ def _parts(columns: Columns, design: Arrays) -> list[tuple[Part, jax.Array]]:
     return list(zip(parts, arrays))
 
 
-def _is_numbers(f: Part) -> bool:
+def _is_numbers(f: Part) -> TypeGuard[Numbers]:
     return f is None or isinstance(f, ByRow)
 
 
@@ -335,59 +327,12 @@ def _tabulated(
     return table.reshape(w.shape[0], f.size + 1, width)
 
 
-STRIP = 24
-"""The fewest columns of a strip of a symmetric product: of narrower ones, what is not computed twice costs more."""
-
-MOST_STRIPS = 4
-
-NARROW, BLOCK = 32, 128
-"""Products of strips of so few columns with so few rows XLA compiles on CPUs, for all that the processor has; others are left
-to a library that was compiled for any, and takes up to a half longer."""
-
-
-def _of_numbers(f: Numbers, left: jax.Array, w: jax.Array, g: Numbers, right: jax.Array) -> jax.Array:
-    """X diag(w) Yᵀ for several w, shape (n, rows)."""
-    right = right if isinstance(g, ByRow) else right.T
-    if f is None and g is None:
-        scaled = (w[:, None, :] * left[None]).reshape(-1, left.shape[-1])
-        return (scaled @ right).reshape(w.shape[0], left.shape[0], right.shape[1])
-    return jnp.stack([(left * v[:, None]).T @ right if isinstance(f, ByRow) else (left * v) @ right for v in w])
-
-
-def _symmetric(f: Numbers, x: jax.Array, w: jax.Array) -> jax.Array:
-    """X diag(w) Xᵀ for several w, shape (n, rows), in strips from the diagonal on: with four, five eighths of the work."""
-    n, size = len(w), x.shape[1] if isinstance(f, ByRow) else x.shape[0]
-    narrow = -(-size // NARROW)
-    in_blocks = isinstance(f, ByRow) and 0 < narrow <= MOST_STRIPS and len(x) > BLOCK and len(x) % BLOCK == 0
-    ends = np.linspace(0, size, 1 + (narrow if in_blocks else max(1, min(MOST_STRIPS, size // STRIP)))).astype(int)
-    cuts = list(zip(ends[:-1], ends[1:]))
-
-    def strips(x: jax.Array, w: jax.Array) -> list[jax.Array]:
-        some = lambda start, stop: x[:, start:stop] if isinstance(f, ByRow) else x[start:stop]
-        return [_of_numbers(f, some(start, stop), w, f, some(start, size)) for start, stop in cuts]
-
-    def by_block(x: jax.Array, w: jax.Array) -> list[jax.Array]:
-        def add(total: list[jax.Array], block: tuple[jax.Array, jax.Array]) -> tuple[list[jax.Array], None]:
-            x, w = block
-            return [a + b for a, b in zip(total, strips(x.reshape(BLOCK, size), w))], None
-
-        zeros = [jnp.zeros((n, stop - start, size - start), jnp.float64) for start, stop in cuts]
-        return jax.lax.scan(add, zeros, (x.reshape(-1, BLOCK * size), jnp.swapaxes(w.reshape(n, -1, BLOCK), 0, 1)))[0]
-
-    upper = jax.lax.platform_dependent(x, w, cpu=by_block, default=strips) if in_blocks else strips(x, w)
-    rows = []
-    for i, (start, stop) in enumerate(cuts):
-        below = [jnp.swapaxes(strip[:, :, start - cut[0] : stop - cut[0]], 1, 2) for cut, strip in zip(cuts[:i], upper)]
-        rows.append(jnp.concatenate([*below, upper[i]], axis=2))
-    return jnp.concatenate(rows, axis=1)
-
-
 def _block(x: tuple[Part, jax.Array], w: jax.Array, y: tuple[Part, jax.Array]) -> Any:
     """One part of `product`: numbers (n, p, q), numbers and levels (levels, n, p), the same levels (levels, n: a
     diagonal), levels of different factors (n, levels, levels: cross-tabulations; the `half` of a list with itself)."""
     (f, left), (g, right) = x, y
-    if (f is None or isinstance(f, ByRow)) and (g is None or isinstance(g, ByRow)):
-        sums = _symmetric(f, left, w) if left is right else _of_numbers(f, left, w, g, right)
+    if _is_numbers(f) and _is_numbers(g):
+        sums = symmetric(f, left, w) if left is right else of_numbers(f, left, w, g, right)
         return sums.astype(jnp.float64)
     if f is None or isinstance(f, ByRow):
         return _by_level(g, right, w[:, None, :] * _by_column(f, left)[None])  # type: ignore[arg-type]
