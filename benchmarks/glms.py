@@ -27,9 +27,13 @@ class GLM(Case):
 
     def simulate(self, n: int, p: int, seed: int = 0) -> Data:
         rng = np.random.default_rng([seed, n, p])
-        X = rng.normal(size=(n, p - 1))
+        X = self.columns(rng.normal(size=(n, p - 1)))
         beta = rng.normal(size=p - 1) / (2 * np.sqrt(p))
         return {"X": X} | self.respond(rng, 0.5 + X @ beta)
+
+    def columns(self, noise: np.ndarray) -> np.ndarray:
+        """The columns, from independent standard normal numbers: those themselves."""
+        return noise
 
     def shape(self, data: Data) -> tuple[int, int]:
         n, columns = data["X"].shape
@@ -190,6 +194,19 @@ def _in_row(kind: type[GLM], row: str) -> GLM:
     return type(f"{kind.__name__}{row}", (kind,), {"name": f"{kind.kind}_{row.lower()}"} | settled)()
 
 
+class Alike(Logistic):
+    """Row C's regression on columns of which neighbours are correlated by 0.9, as real ones may be."""
+
+    name, row = "alike", "C"
+    sizes = SIZES["C"][:1]
+    quick_peers = ()
+
+    def columns(self, noise):
+        for before, column in zip(noise.T[:-1], noise.T[1:]):
+            column[:] = 0.9 * before + np.sqrt(1 - 0.9**2) * column
+        return noise
+
+
 class Memory(Logistic):
     """The same regression as row A's, each tool fitted once: what matters is the memory."""
 
@@ -217,6 +234,7 @@ GLMS: dict[str, GLM] = {
     case.name: case
     for case in [
         *(_in_row(kind, row) for row in SIZES for kind in (Logistic, Poisson, Gamma) if (kind, row) != (Gamma, "C")),
+        Alike(),
         Memory(),
         Growth(),
     ]

@@ -99,7 +99,7 @@ def _around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int) ->
     if not share > 0:
         return None
     changes = [(there.matrix - here.matrix) / share for there in (up, down)]
-    ratio = max((r for change in changes for r in _ratios(change, inverse, whiten)), key=_size)
+    ratio = max((r for change in changes for r in _ratios(change, inverse, whiten, model)), key=_size)
     mean = whiten.T @ ((up.matrix + 4 * here.matrix + down.matrix) @ (whiten @ v)) / 6
     moved = whiten.T @ (up.gradient - down.gradient) / (2 * RADIUS)
     scale = max(np.linalg.norm(mean), share)
@@ -110,11 +110,15 @@ def _around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int) ->
     return Neighbourhood(float(ratio), corner, bend)
 
 
-def _ratios(change: np.ndarray, inverse: np.ndarray, whiten: np.ndarray) -> tuple[float, float]:
-    """Bounds on how many times its size the curvature is after a change of the Hessian, whose inverse was W Wᵀ: where the
-    change is small by its norm ‖Wᵀ ΔH W‖, by that; else the least and the greatest."""
-    relative = inverse @ change
-    norm = float(np.sqrt(max(np.sum(relative * relative.T), 0.0)))
+def _ratios(change: np.ndarray, inverse: np.ndarray, whiten: np.ndarray, model: Quadratic) -> tuple[float, float]:
+    """Bounds on how many times its size the curvature is after a change of the Hessian, whose inverse was W Wᵀ.
+
+    Where the change is small by its norm ‖Wᵀ ΔH W‖ or by what that is at most, by that; else the least and the greatest.
+    """
+    norm = float(np.linalg.norm(change / model.metric / model.metric[:, None])) / model.curvature[0]
+    if not norm < SLIGHT:  # a bound of little work would not do
+        relative = inverse @ change
+        norm = float(np.sqrt(max(np.sum(relative * relative.T), 0.0)))
     low, high = (-norm, norm) if norm < SLIGHT else np.linalg.eigvalsh(whiten.T @ change @ whiten)[[0, -1]]
     return 1 + float(low), 1 + float(high)
 

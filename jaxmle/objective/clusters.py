@@ -125,7 +125,7 @@ class ClusterObjective(Objective):
             return super()._evaluate(z, needs, penalised)
         if needs == EXPECTATION:
             return self._expectations(np.asarray(z)[None])[0]  # type: ignore[return-value]
-        self._count(needs)
+        self.count(needs)
         u = self.to_u(z)
         c = self._coefficients(u[None])
         second = None
@@ -137,8 +137,7 @@ class ClusterObjective(Objective):
         if needs != "value":
             args = (self.monomials, self.layout, needs, u, self.constants, self.basis, sums, second)
             found += jax.device_get(self.run(in_parameters, *args))
-        extra = self._penalty(needs, u) if penalised else ()
-        return self._in_z(tuple(a + b for a, b in zip(found, extra)) if extra else found)
+        return self.completed(found, needs, u) if penalised else self.in_z(found)
 
     def evaluate_batch(self, z: np.ndarray, needs: str = "hessian") -> list[Evaluation]:
         if needs == EXPECTATION and self._closed:
@@ -152,7 +151,7 @@ class ClusterObjective(Objective):
     def _reads(self, f: Any, c: np.ndarray) -> tuple:
         """The sums over all data of a pass at coefficients `c`."""
         calls = [(self.monomials, c, self.basis, s.data, s.span) for s in self.stretches]
-        each = jax.device_get(self._run_each(f, calls))
+        each = jax.device_get(self.run_each(f, calls))
         return tuple(np.sum(x, axis=0) for x in zip(*each))
 
     # --- expectation and maximisation ---------------------------------------------------------------------------------
@@ -171,7 +170,7 @@ class ClusterObjective(Objective):
         return self._steps(jax.device_get(self.run(coefficients_of, *args)))
 
     def _steps(self, c: np.ndarray) -> list[Step]:
-        self._count(EXPECTATION)
+        self.count(EXPECTATION)
         finite = lambda sums: bool(np.isfinite(sums).all())
         each = zip(*self._reads(moments, c))
         return [Step(float(v), *(self.maximum(sums) if finite(sums) else (None, None))) for v, sums in each]

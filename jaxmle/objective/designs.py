@@ -22,7 +22,7 @@ from ..data.beside import pieces_of
 from ..data.design import Design
 from ..data.in_place import resident
 from .loops import held
-from .strips import STRIP, ByRow, Numbers, of_numbers, symmetric
+from .strips import STRIP, ByRow, Numbers, by_column, joined, of_numbers, symmetric
 
 Arrays: TypeAlias = Mapping[str, jax.Array]
 """One design of one chunk; without "codes" where it has no factors, "in_place" where no matrix is."""
@@ -215,7 +215,7 @@ def rows(columns: Columns, design: Arrays, g: jax.Array) -> jax.Array:
         elif isinstance(f, Levels):
             pieces.append(jnp.where(x == jnp.arange(-1, f.size)[:, None], g, 0))
         else:
-            pieces.append(_by_column(f, x) * g)
+            pieces.append(by_column(f, x) * g)
     return pieces[0] if len(pieces) == 1 else jnp.concatenate(pieces)
 
 
@@ -247,6 +247,8 @@ def matrix(columns_a: Columns, sums: list[list[Any]], columns_b: Columns, i: int
         f, g, x = columns_a.parts[p], columns_b.parts[q], sums[p][q]
         if x is None:
             return block(q, p).T
+        if isinstance(x, list):
+            return joined(x, i)
         if isinstance(x, dict):
             half = x["half"][i]
             return half + half.T - jnp.diag(jnp.diag(half))
@@ -276,10 +278,6 @@ def _parts(columns: Columns, design: Arrays) -> list[tuple[Part, jax.Array]]:
 
 def _is_numbers(f: Part) -> TypeGuard[Numbers]:
     return f is None or isinstance(f, ByRow)
-
-
-def _by_column(f: Part, x: jax.Array) -> jax.Array:
-    return x.T if isinstance(f, ByRow) else x
 
 
 def _same(f: Part, g: Part) -> bool:
@@ -328,16 +326,16 @@ def _tabulated(
 
 
 def _block(x: tuple[Part, jax.Array], w: jax.Array, y: tuple[Part, jax.Array]) -> Any:
-    """One part of `product`: numbers (n, p, q), numbers and levels (levels, n, p), the same levels (levels, n: a
-    diagonal), levels of different factors (n, levels, levels: cross-tabulations; the `half` of a list with itself)."""
+    """One part of `product`: numbers (n, p, q; with themselves, strips of it), numbers and levels (levels, n, p), the same
+    levels (levels, n: a diagonal), levels of different factors (n, levels, levels; the `half` of a list with itself)."""
     (f, left), (g, right) = x, y
     if _is_numbers(f) and _is_numbers(g):
         sums = symmetric(f, left, w) if left is right else of_numbers(f, left, w, g, right)
-        return sums.astype(jnp.float64)
+        return jax.tree.map(lambda x: x.astype(jnp.float64), sums)
     if f is None or isinstance(f, ByRow):
-        return _by_level(g, right, w[:, None, :] * _by_column(f, left)[None])  # type: ignore[arg-type]
+        return _by_level(g, right, w[:, None, :] * by_column(f, left)[None])  # type: ignore[arg-type]
     if g is None or isinstance(g, ByRow):
-        return _by_level(f, left, w[:, None, :] * _by_column(g, right)[None])
+        return _by_level(f, left, w[:, None, :] * by_column(g, right)[None])
     if _same(f, g):
         return _by_level(f, left, w)
     if isinstance(f, Together) or isinstance(g, Together):

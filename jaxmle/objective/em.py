@@ -179,9 +179,7 @@ def expectations(objective: Any, z: np.ndarray) -> list[Expectation]:
     out = []
     for i, point in enumerate(u):
         found = sums["value"][i], *([sums["gradient"][i], sums["matrix"][i]] if rest else [])
-        needs = "hessian" if rest else "value"
-        extra = objective._penalty(needs, point)
-        e = objective._in_z(tuple(a + b for a, b in zip(found, extra)) if extra else found)
+        e = objective.completed(found, "hessian" if rest else "value", point)
         wrong = improper(mixing_of(objective.program), sums["total"][i], sums["fit"][i])
         out.append(Expectation(e.value, e.gradient, e.matrix, objective.to_z(best[i]), wrong))
     return out

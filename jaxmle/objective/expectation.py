@@ -21,7 +21,7 @@ from ..declare.conditional import Conditional
 from ..declare.distributions import integrals, numeric
 from ..errors import ModelError
 from .chain import assemble, matrix_parts
-from .objective import Objective, _added
+from .objective import Objective
 from .passes import _dense_scores, sum_chunks
 from .rows import Program, log_densities, split, stacked_predictors, with_columns
 from .rowwise import Truth, best_kind, density_of
@@ -145,4 +145,4 @@ def simulated_information(
 def _completed(objective: Objective, z: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """A matrix in `u` as one in `z`, the Hessian of the penalties added."""
     nothing = 0.0, np.zeros(objective.layout.size), matrix
-    return objective._in_z(_added(nothing, objective._penalty("hessian", objective.to_u(z)))).matrix
+    return objective.completed(nothing, "hessian", objective.to_u(z)).matrix

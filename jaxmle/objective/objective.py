@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,6 +18,7 @@ from ..errors import ModelError
 from . import em, passes
 from .batches import Batches, batches_of, too_much_padding
 from .layout import Layout, naturalise
+from .line import Line, added, summed
 from .passes import Evaluation
 from .placement import Placed, Placement, Stretch
 from .recent import Recent
@@ -32,6 +33,9 @@ FEW_NUMBERS = 1 << 18
 
 COLUMNS_PER_READ = 24
 """Columns whose products with one column take as long as a gradient's reading of it."""
+
+MOST_SHARE = 0.3
+"""Of the data, for which a Hessian about right is no longer worth its time."""
 
 NUMBERS_PER_TERM = 250
 """Numbers that are read in the time that a term takes of rows that depend on each other, computed one after another."""
@@ -202,9 +206,10 @@ class Objective:
 
     def run(self, f: Callable, *args: Any) -> Any:
         """What a jitted function returns, its time counted as one of the passes."""
-        return self._run_each(f, [args])[0]
+        return self.run_each(f, [args])[0]
 
-    def _run_each(self, f: Callable, calls: Sequence[tuple]) -> list[Any]:
+    def run_each(self, f: Callable, calls: Sequence[tuple]) -> list[Any]:
+        """What a jitted function returns for each of several calls, side by side on the cores."""
         try:
             out, compile_seconds, run_seconds = runtime.call_each(f, calls)
         except NotImplementedError as error:
@@ -217,29 +222,37 @@ class Objective:
         self.tally.pass_seconds += run_seconds
         return out
 
-    def _count(self, what: str) -> None:
+    def count(self, what: str) -> None:
+        """One more pass of that kind."""
         self.tally.passes[what] = self.tally.passes.get(what, 0) + 1
 
     def over_parts(self, f: Callable, *args: Any) -> Any:
         """The sum over all spans of chunks of a pass `f(program, *args, constants, data, span)`, on the host."""
         calls = [(self.likelihood, *args, self.constants, s.data, s.span) for s in self.stretches]
-        return _summed(jax.device_get(self._run_each(f, calls)))
+        return summed(jax.device_get(self.run_each(f, calls)))
 
-    def _penalty(self, needs: str, u: np.ndarray) -> tuple:
+    def penalty(self, needs: str, u: np.ndarray) -> tuple:
         """Value and derivatives of the penalties; empty where there are none."""
         simple = () if self.shrinkage is None else self.shrinkage.smooth(needs, u)
         if not self.program.penalties:
             return simple
-        return _added(jax.device_get(self.run(passes.penalty, self.program, needs, u, self.constants)), simple)
+        return added(jax.device_get(self.run(passes.penalty, self.program, needs, u, self.constants)), simple)
 
-    def _in_z(self, sums: tuple) -> Evaluation:
+    def completed(self, sums: tuple, needs: str, u: np.ndarray) -> Evaluation:
+        """Value and derivatives in `z`: the likelihood's, and those of the penalties."""
+        return self.in_z(added(sums, self.penalty(needs, u)))
+
+    def in_z(self, sums: tuple) -> Evaluation:
+        """Value and derivatives in `u` as those in `z`."""
         value = float(sums[0])
         gradient = matrix = None
         if len(sums) > 1:
             gradient = np.asarray(sums[1])[self.free] * self.scale
         if len(sums) > 2:
-            matrix = np.asarray(sums[2])[np.ix_(self.free, self.free)] * self.scale * self.scale[:, None]
-            matrix = 0.5 * (matrix + matrix.T)
+            matrix = np.asarray(sums[2])
+            if not np.array_equal(self.free, np.arange(len(matrix))):
+                matrix = matrix[np.ix_(self.free, self.free)]
+            matrix = (matrix + matrix.T) * (0.5 * self.scale * self.scale[:, None])
         return Evaluation(value, gradient, matrix)
 
     def evaluate(self, z: np.ndarray, needs: str = "hessian", penalised: bool = True) -> Any:
@@ -253,23 +266,32 @@ class Objective:
         return Recent(self.size)
 
     def _evaluate(self, z: np.ndarray, needs: str, penalised: bool) -> Any:
-        self._count(needs)
+        self.count(needs)
         if needs == em.EXPECTATION:
             return em.expectations(self, np.asarray(z)[None])[0]
         u = self.to_u(z)
         sums = self.over_parts(passes.evaluate, needs, u)
-        if penalised:
-            sums = _added(sums, self._penalty(needs, u))
-        return self._in_z(sums)
+        return self.completed(sums, needs, u) if penalised else self.in_z(sums)
 
     def evaluate_batch(self, z: np.ndarray, needs: str = "hessian") -> list[Any]:
         """`evaluate` at each row of `z`, as one compiled batch."""
-        self._count(needs)
+        self.count(needs)
         if needs == em.EXPECTATION:
             return em.expectations(self, z)
         u = np.stack([self.to_u(row) for row in z])
         sums = self.over_parts(passes.evaluate_batch, needs, u)
-        return [self._in_z(_added(tuple(s[i] for s in sums), self._penalty(needs, v))) for i, v in enumerate(u)]
+        return [self.completed(tuple(s[i] for s in sums), needs, v) for i, v in enumerate(u)]
+
+    def about_hessian(self, z: np.ndarray, units: int) -> np.ndarray | None:
+        """The Hessian at `z`, about, from chunks with so many units from everywhere; None where they are most of the data."""
+        share = units / self.n_units
+        if share > MOST_SHARE:
+            return None
+        parts = [some for part in self.parts for some in part.spread(math.ceil(share * part.n_chunks))]
+        u, some = self.to_u(z), replace(self, parts=tuple(parts))
+        scale = self.n_units / sum(len(part.units) for part in parts)
+        sums = tuple(scale * x for x in some.over_parts(passes.evaluate, "hessian", u))
+        return self.completed(sums, "hessian", u).matrix
 
     def value(self, z: np.ndarray) -> float:
         return self.evaluate(z, "value").value
@@ -280,7 +302,7 @@ class Objective:
 
     def hvp(self, z: np.ndarray, v: np.ndarray) -> np.ndarray:
         """The Hessian at `z` times `v`."""
-        self._count("hvp")
+        self.count("hvp")
         u, direction = self.to_u(z), self.direction(v)
         total = self.over_parts(passes.hessian_product, u, direction)
         if self.program.penalties:
@@ -302,8 +324,8 @@ class Objective:
             at = place[chosen]  # -1 where a unit is on another device
             where = (x.astype(np.int32) for x in part.where(np.maximum(at, 0)))
             calls.append((self.likelihood, u, self.constants, part.data, *where, np.where(at < 0, 0.0, share)))
-        sums = _summed(jax.device_get(self._run_each(passes.evaluate_sample, calls)))
-        value, gradient = _added(sums, self._penalty("gradient", u))
+        sums = summed(jax.device_get(self.run_each(passes.evaluate_sample, calls)))
+        value, gradient = added(sums, self.penalty("gradient", u))
         return float(value), gradient[self.free] * self.scale
 
     def batches(self, precision: str | None = None) -> tuple[Batches, dict]:
@@ -370,48 +392,6 @@ class Objective:
     def each_unit(self, f: Callable, static: tuple, *args: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Units, and a number or a vector for each, of a pass `f(program, length, *static, *args, constants, data, span)`."""
         calls = [(self.likelihood, s.length, *static, *args, self.constants, s.data, s.span) for s in self.stretches]
-        for stretch, values in zip(self.stretches, self._run_each(f, calls)):
+        for stretch, values in zip(self.stretches, self.run_each(f, calls)):
             units, values = stretch.units, np.moveaxis(jax.device_get(values), -1, 1)
             yield units, values.reshape(-1, *values.shape[2:])[: len(units)]
-
-
-class Line:
-    """The objective on a line: `line(step)` → (value, slope)."""
-
-    def __init__(self, objective: Objective, z: np.ndarray, p: np.ndarray) -> None:
-        self._objective, self._z, self._p = objective, z, p
-        self._u = objective.to_u(z), objective.direction(p)
-        o = objective
-        calls = [(o.likelihood, s.length, self._u, s.data, s.span) for s in o.stretches]
-        self._etas = o._run_each(passes.predictors, calls)
-
-    def __call__(self, step: float) -> tuple[float, float]:
-        """Value and slope at a step: the designs are not read."""
-        self._objective._count("line")
-        value, slope = (float(x) for x in self._sums(passes.along, step))
-        if extra := self._objective._penalty("gradient", self._u[0] + step * self._u[1]):
-            value, slope = value + float(extra[0]), slope + float(extra[1] @ self._u[1])
-        return value, slope
-
-    def evaluate(self, step: float) -> Evaluation:
-        """Value and gradient at a step, for one read of the designs."""
-        o = self._objective
-        if not o.large:
-            return o.evaluate(self._z + step * self._p, "gradient")
-        o._count("gradient")
-        extra = o._penalty("gradient", self._u[0] + step * self._u[1])
-        return o._in_z(_added(self._sums(passes.gradient_on, step), extra))
-
-    def _sums(self, f: Callable, step: float) -> tuple:
-        o, at = self._objective, np.float64(step)
-        calls = [(o.likelihood, at, self._u, e, o.constants, s.data, s.span) for e, s in zip(self._etas, o.stretches)]
-        return _summed(jax.device_get(o._run_each(f, calls)))
-
-
-def _summed(sums: Sequence[Any]) -> Any:
-    return jax.tree.map(lambda *x: functools.reduce(np.add, x), *sums)
-
-
-def _added(sums: tuple, extra: tuple) -> tuple:
-    """Value and derivatives of the likelihood, and those of the penalties where there are any."""
-    return tuple(a + b for a, b in zip(sums, extra)) if extra else sums

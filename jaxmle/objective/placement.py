@@ -148,6 +148,13 @@ class Placed:
         stop = min(stop, first + chunks)
         return replace(self, span=(first, stop), sample=None, units=self.units[: (stop - first) * self.width])
 
+    def spread(self, chunks: int) -> list[Placed]:
+        """So many chunks from everywhere, each by itself."""
+        first, stop = self.span
+        own = lambda i: self.units[(i - first) * self.width : (i + 1 - first) * self.width]
+        chosen = np.linspace(first, stop - 1, min(chunks, stop - first)).round().astype(int)
+        return [replace(self, span=(int(i), int(i) + 1), sample=None, units=own(i)) for i in chosen]
+
     def some(self) -> Placed:
         """Chunks that speak for all: the sample, unless it is too small."""
         large = self.sample is not None and self.sample.n_chunks * self.rows >= FEWEST_ROWS

@@ -32,14 +32,15 @@ def _log2_sizes(design: Design) -> np.ndarray:
     return out
 
 
-ENOUGH = 1 << 13
-"""So many rows, from everywhere, tell the size of a column."""
+ENOUGH, NUMBERS = 1 << 13, 1 << 19
+"""So many rows, from everywhere, tell the size of a column; of many columns, as many as have so many numbers."""
 
 
 def _log2_size(matrix: np.ndarray) -> np.ndarray:
     """The logarithm of each column's root mean square, about; zero for a column of zeros."""
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
-        square = _mean_square(matrix[:: max(1, len(matrix) // ENOUGH)])
+        enough = min(ENOUGH, 1 + NUMBERS // max(1, matrix.shape[1]))
+        square = _mean_square(matrix[:: max(1, len(matrix) // enough)])
         if not square.all():  # zero in these rows, or in all
             square = _mean_square(matrix)
         out = 0.5 * np.log2(square)

@@ -31,7 +31,7 @@ def choose(size: int) -> tuple[Solver | ThenNewton, str]:
     if size <= NEWTON_SIZE:
         return Newton(), f"{size} parameter{'s' * (size != 1)}: exact Hessians are cheap"
     if size <= MAX_HESSIAN:
-        return ThenNewton(), f"{size:,} parameters: a Hessian has {size:,}² entries, and is used at the end only"
+        return ThenNewton(), f"{size:,} parameters: gradients first, for a Hessian has {size:,}² entries"
     return LBFGS(), f"{size:,} parameters: a Hessian has {size:,}² entries"
 
 

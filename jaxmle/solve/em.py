@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
-from .finish import FEW, ROUGH, going_on
+from .finish import FEW, ROUGH, going_on, joined
 from .newton import Newton
 from .quadratic import Quadratic
 from .solver import DONE, FAILED, IMPROPER, RUNNING, STALLED, Function, Progress, Solution, Solver, State, drive, finite
@@ -239,16 +239,3 @@ def told(starts: int, wrong: int, failed: int, short: int) -> str:
     dropped += f", {failed} dropped because the log-likelihood is not finite there" if failed else ""
     further = f"; the best of them after {short} steps was taken further" if wrong + failed < starts else ""
     return f"{starts} starts{dropped}{further}"
-
-
-def joined(first: Solution | None, then: Solution, name: str, keep_notes: bool = True) -> Solution:
-    """Two searches one after the other as one."""
-    if first is None:
-        return replace(then, solver=name)
-    return replace(
-        then,
-        n_steps=first.n_steps + then.n_steps,
-        seconds=first.seconds + then.seconds,
-        notes=(*first.notes, *then.notes) if keep_notes else then.notes,
-        solver=name,
-    )

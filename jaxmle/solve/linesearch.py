@@ -80,7 +80,7 @@ class WolfeSearch:
         step, widths = first, [np.inf, np.inf]
         for _ in range(self.most):
             trial = Point(step, *line(step))
-            if self._accepts(start, trial, noise):
+            if self.accepts(start, trial):
                 return trial
             if self._beyond(start, low, high, trial, noise):
                 high = trial if np.isfinite(trial.value) and np.isfinite(trial.slope) else Point(step, np.inf, np.nan)
@@ -100,10 +100,11 @@ class WolfeSearch:
             widths = [widths[1], width]
         return low if low.step > 0 else None
 
-    def _accepts(self, start: Point, trial: Point, noise: float) -> bool:
+    def accepts(self, start: Point, trial: Point) -> bool:
+        """Whether the conditions hold at a point of the line; near the minimum, slopes decide."""
         if not abs(trial.slope) <= self.curvature * abs(start.slope):
             return False
-        if abs(trial.value - start.value) <= noise:
+        if abs(trial.value - start.value) <= NOISE * abs(start.value):
             return trial.slope <= 0.8 * abs(start.slope)
         return trial.value <= start.value + self.decrease * trial.step * start.slope
 

@@ -4,12 +4,16 @@ import importlib
 from collections import Counter
 from dataclasses import replace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import signal as signal_processing
 from scipy import stats
 
 import jaxmle as jm
+from jaxmle.data.tables import Table
 from jaxmle.infer import certificate
+from jaxmle.objective.build import build
 from jaxmle.objective.objective import Objective
 
 N = 20_000
@@ -162,6 +166,36 @@ def test_several_hundred_parameters_are_proved():
     y = rng.poisson(np.exp(0.2 + 0.02 * x.sum(axis=1))).astype(float)
     fit = jm.fit(jm.poisson("y", rate=jm.Linear([1, "x"])), {"x": x, "y": y})
     assert fit.converged
-    assert "used at the end only" in fit.solver
+    assert fit.solver == "LBFGS, then Newton (421 parameters: gradients first, for a Hessian has 421² entries)"
     mean = np.exp(np.column_stack([np.ones(3_000), x]) @ np.array(list(fit.coef.values())))
     np.testing.assert_allclose(np.column_stack([np.ones(3_000), x]).T @ (y - mean), 0.0, atol=1e-4)
+
+
+def test_columns_that_are_alike_take_few_steps():
+    """Neighbours are correlated by 0.99: by gradients alone, some two hundred steps."""
+    rng = np.random.default_rng(2)
+    x = signal_processing.lfilter([np.sqrt(1 - 0.99**2)], [1, -0.99], rng.normal(size=(12_000, 420)), axis=1)
+    y = (rng.uniform(size=12_000) < 1 / (1 + np.exp(-x @ rng.normal(size=420) / 20))).astype(float)
+    fit = jm.fit(jm.bernoulli("y", prob=jm.Linear([1, "x"])), {"x": x, "y": y})
+    assert fit.converged
+    assert fit.n_steps < 25
+    design = np.column_stack([np.ones(12_000), x])
+    mean = 1 / (1 + np.exp(-design @ np.array(list(fit.coef.values()))))
+    np.testing.assert_allclose(design.T @ (y - mean), 0.0, atol=1e-4)
+
+
+def test_the_hessian_of_some_rows_stands_for_that_of_all():
+    """A thousand rows over and over: any thousand of them in a row are all that there are."""
+    rng = np.random.default_rng(5)
+    once = rng.normal(size=(1_000, 3))
+    x, y = np.tile(once, (40, 1)), np.tile(rng.poisson(1.5, size=1_000), 40).astype(float)
+    data = Table.read({"x": x, "y": y})
+    model = jm.poisson("y", rate=jm.Linear(["x"]))
+    for penalty, more in ((None, 0.0), (lambda p: 3.0 * jnp.sum(p["rate"] ** 2), 6.0)):
+        o = build(model, data, weights=np.ones(40_000), chunk_rows=1_000, penalty=penalty).objective
+        z = np.array([0.2, -0.1, 0.3])
+        scale = o.scale
+        information = 40 * (once.T * np.exp(once @ (z * scale))) @ once + more * np.eye(3)
+        about = o.about_hessian(z, 3_000)
+        np.testing.assert_allclose(about, information * scale * scale[:, None], rtol=1e-12)
+        assert o.about_hessian(z, 20_000) is None  # so many rows are no sample
