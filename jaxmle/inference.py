@@ -69,7 +69,8 @@ class Inference:
             raise ModelError(f"{what} needs the data, which a loaded fit does not have; fit again.")
         s = self.session
         draw = lambda n, key: data_sets(self.model, self.estimates.params, s.used, n, key)
-        return covariance_of(self.estimates, s.objective, s.z, s.hessian, choice, s.sampling_weights, draw)
+        with blas.one_thread:
+            return covariance_of(self.estimates, s.objective, s.z, s.hessian, choice, s.sampling_weights, draw)
 
     def _choice(self, kind: str, cluster: Any, lags: int | None, draws: int | None, key: int) -> Choice:
         if kind != "default":

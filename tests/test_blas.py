@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxmle as jm
-from jaxmle import blas
+from jaxmle import blas, inference
 
 found = blas.threads()
 if found is None:
@@ -29,6 +29,16 @@ def test_a_fit_uses_one_thread_and_leaves_what_it_found(three):
     seen = []
     jm.fit(jm.gamma("y"), data, start={"dispersion": 5.0}, callback=lambda _: seen.append(switch.get()))
     assert seen
+    assert set(seen) == {1}
+    assert switch.get() == 3
+
+
+@pytest.mark.parametrize("kind", ["observed", "opg"])
+def test_a_covariance_uses_one_thread_too(three, monkeypatch, kind):
+    fit, seen = jm.fit(jm.gamma("y"), {"y": np.random.default_rng(0).gamma(3.0, size=50)}), []
+    found = inference.covariance_of
+    monkeypatch.setattr(inference, "covariance_of", lambda *args: (seen.append(switch.get()), found(*args))[1])
+    assert np.isfinite(fit.covariance(kind)).all()
     assert set(seen) == {1}
     assert switch.get() == 3
 

@@ -1,7 +1,7 @@
 """Newton's method for many small problems at once: one compiled loop in which every problem takes its own steps.
 
-The problems are the first axis of every array, but inside factorisations, which are written out by column with the
-problems last: so each instruction works on many problems. A problem that has ended stands still; others go on.
+The problems are the first axis of every array, but inside the loop the last: so each instruction works on many problems, where
+loops over the few numbers of one would have none that works on several. A problem that has ended stands still; others go on.
 """
 
 from __future__ import annotations
@@ -100,16 +100,25 @@ def minimise(evaluate: Evaluate, searches: Searches, tol: jax.Array, max_steps: 
         at, s = carry
         return at + 1, advance(evaluate, s, tol, max_steps)
 
-    return jax.lax.while_loop(going, step, (jnp.zeros((), jnp.int32), searches))[1]
+    last = jax.tree.map(_problems_last, searches)
+    return jax.tree.map(_problems_first, jax.lax.while_loop(going, step, (jnp.zeros((), jnp.int32), last))[1])
+
+
+def _problems_last(x: jax.Array) -> jax.Array:
+    return jnp.moveaxis(x, 0, -1)
+
+
+def _problems_first(x: jax.Array) -> jax.Array:
+    return jnp.moveaxis(x, -1, 0)
 
 
 def advance(evaluate: Evaluate, s: Searches, tol: jax.Array, max_steps: jax.Array) -> Searches:
-    """One step of every search that runs: look at its trial point, go there or not, and choose the next."""
-    k = s.z.shape[-1]
-    value, gradient, hessian, plain = evaluate(s.trial)
-    finite = jnp.isfinite(value) & jnp.isfinite(gradient).all(-1) & jnp.isfinite(hessian).all((-2, -1))
-    gradient = jnp.where(finite[:, None], gradient, 1.0)
-    hessian = jnp.where(finite[:, None, None], hessian, jnp.eye(k))
+    """One step of every search that runs, the problems last: look at its trial point, go there or not, and choose the next."""
+    k = len(s.z)
+    value, gradient, hessian, plain = map(_problems_last, evaluate(_problems_first(s.trial)))
+    finite = jnp.isfinite(value) & jnp.isfinite(gradient).all(0) & jnp.isfinite(hessian).all((0, 1))
+    gradient = jnp.where(finite, gradient, 1.0)
+    hessian = jnp.where(finite, hessian, jnp.eye(k)[:, :, None])
     inverse, pivots, dependent = _inverse(hessian, metric(gradient, hessian))
     decrement = _decrement(gradient, hessian, inverse, pivots)
 
@@ -132,7 +141,7 @@ def advance(evaluate: Evaluate, s: Searches, tol: jax.Array, max_steps: jax.Arra
     damping = jnp.where(damping < LEAST_DAMPING, 0.0, damping)
     damping = jnp.where(moved, damping, jnp.where(refused, jnp.maximum(8.0 * s.damping, FIRST_DAMPING), s.damping))
 
-    take = lambda new, old: jnp.where(moved.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+    take = lambda new, old: jnp.where(moved, new, old)
     s = s._replace(
         z=take(s.trial, s.z),
         value=take(value, s.value),
@@ -174,7 +183,7 @@ def _judge(s: Searches, moved: jax.Array, tol: jax.Array, max_steps: jax.Array) 
 
 def _choose(s: Searches) -> Searches:
     """The next trial points: Newton's own where the Hessian allows, else damped until it is positive definite."""
-    unit, m = s.z.shape[-1], metric(s.gradient, s.hessian)
+    unit, m = len(s.z), metric(s.gradient, s.hessian)
     running = s.status == RUNNING
     slope = s.gradient / m
     damped = running & ((s.damping > 0) | (s.pivots < -floor(unit)) | ~jnp.isfinite(s.decrement))
@@ -187,14 +196,12 @@ def _choose(s: Searches) -> Searches:
 
     start = (s.inverse, jnp.where(damped, jnp.maximum(s.damping, LEAST_DAMPING), 0.0), damped.any(), 0)
     inverse, damping, _, _ = jax.lax.while_loop(lambda c: c[2] & (c[3] < 8), by_damping, start)
-    inverse = jnp.where(damped[:, None, None], inverse, s.inverse)
-    step = -_times(inverse, slope)
-    scaled = s.hessian / (m[:, :, None] * m[:, None, :])
-    change = jnp.sum((slope + 0.5 * _times(scaled, step)) * step, axis=-1)
+    step = -_times(jnp.where(damped, inverse, s.inverse), slope)
+    change = jnp.sum((slope + 0.5 * _times(_scaled(s.hessian, m), step)) * step, axis=0)
     trial = s.z + step / m
-    stays = running & ((trial == s.z).all(-1) | ~jnp.isfinite(trial).all(-1))
+    stays = running & ((trial == s.z).all(0) | ~jnp.isfinite(trial).all(0))
     return s._replace(
-        trial=jnp.where((running & ~stays)[:, None], trial, s.z),
+        trial=jnp.where(running & ~stays, trial, s.z),
         predicted=jnp.where(running, -change, s.predicted),
         damping=jnp.where(damped, damping, s.damping),
         status=jnp.where(stays, STALLED, s.status).astype(jnp.int32),
@@ -202,8 +209,8 @@ def _choose(s: Searches) -> Searches:
 
 
 def metric(gradient: jax.Array, hessian: jax.Array) -> jax.Array:
-    """The Hessian's diagonal as units of length (B, k): one standard error of each coordinate, the others held."""
-    diagonal = jnp.sqrt(jnp.abs(jnp.diagonal(hessian, axis1=-2, axis2=-1)))
+    """The Hessian's diagonal as units of length (k, B): one standard error of each coordinate, the others held."""
+    diagonal = jnp.sqrt(jnp.abs(jnp.diagonal(hessian).T))
     fallback = jnp.sqrt(jnp.abs(gradient))
     return jnp.where(diagonal > 0, diagonal, jnp.where(fallback > 0, fallback, 1.0))
 
@@ -213,14 +220,17 @@ def floor(k: int) -> float:
     return FLAT * k * k
 
 
+def _scaled(hessian: jax.Array, m: jax.Array) -> jax.Array:
+    return hessian / (m[:, None] * m[None, :])
+
+
 def _inverse(hessian: jax.Array, m: jax.Array, damping: Any = 0.0) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The inverse of the scaled Hessian plus damping, its smallest pivot, and the first coordinate that has none."""
-    k = hessian.shape[-1]
-    scaled = hessian / (m[:, :, None] * m[:, None, :]) + jnp.reshape(damping, (-1, 1, 1)) * jnp.eye(k)
-    swept, pivots = sweep(jnp.moveaxis(scaled, 0, -1), floor(k))
+    k = len(m)
+    swept, pivots = sweep(_scaled(hessian, m) + damping * jnp.eye(k)[:, :, None], floor(k))
     missing = pivots <= floor(k)
     dependent = jnp.where(missing.any(0), jnp.argmax(missing, axis=0), -1).astype(jnp.int32)
-    return jnp.moveaxis(swept, -1, 0), pivots.min(0, initial=jnp.inf), dependent
+    return swept, pivots.min(0, initial=jnp.inf), dependent
 
 
 def sweep(a: jax.Array, least: float) -> tuple[jax.Array, jax.Array]:
@@ -249,8 +259,8 @@ def sweep(a: jax.Array, least: float) -> tuple[jax.Array, jax.Array]:
 
 
 def _times(matrix: jax.Array, vector: jax.Array) -> jax.Array:
-    """Symmetric matrices (B, k, k) times vectors (B, k), by sums: products of so small ones cost more in calls."""
-    return jnp.sum(matrix * vector[:, :, None], axis=1)
+    """Symmetric matrices (k, k, B) times vectors (k, B)."""
+    return jnp.sum(matrix * vector[:, None], axis=0)
 
 
 def _decrement(gradient: jax.Array, hessian: jax.Array, inverse: jax.Array, pivots: jax.Array) -> jax.Array:
@@ -259,9 +269,8 @@ def _decrement(gradient: jax.Array, hessian: jax.Array, inverse: jax.Array, pivo
     m = metric(gradient, hessian)
     slope = gradient / m
     step = _times(inverse, slope)
-    scaled = hessian / (m[:, :, None] * m[:, None, :])
-    left = jnp.abs(_times(scaled, step) - slope).max(-1, initial=0.0)
-    tied = left <= 1e-6 * jnp.maximum(1.0, jnp.abs(slope).max(-1, initial=0.0))
-    square = jnp.sum(slope * step, axis=-1)
-    known = (pivots >= -floor(gradient.shape[-1])) & tied & (square >= 0)
+    left = jnp.abs(_times(_scaled(hessian, m), step) - slope).max(0, initial=0.0)
+    tied = left <= 1e-6 * jnp.maximum(1.0, jnp.abs(slope).max(0, initial=0.0))
+    square = jnp.sum(slope * step, axis=0)
+    known = (pivots >= -floor(len(m))) & tied & (square >= 0)
     return jnp.where(known, jnp.sqrt(jnp.where(known, square, 1.0)), jnp.inf)

@@ -161,13 +161,19 @@ class LBFGS(Solver):
 
 
 def about_inverse(objective: Function, z: np.ndarray) -> np.ndarray | None:
-    """The inverse of the Hessian at `z`, about; None where that is not to be had, or it is not positive definite."""
+    """The inverse of the Hessian at `z`, about; None where that is not to be had, or it is not positive definite.
+
+    What the sample says nothing of, as rare levels, is as curved as the rest is on average.
+    """
     about = getattr(objective, "about_hessian", None)
     hessian = None if about is None else about(z, PER_PARAMETER * len(z))
-    if hessian is None or not np.isfinite(hessian).all() or not (np.diag(hessian) > 0).all():
+    if hessian is None or not np.isfinite(hessian).all():
         return None
-    metric = np.sqrt(np.diag(hessian))
-    scaled = hessian / metric / metric[:, None]
+    curved, blank = np.diag(hessian) > 0, ~hessian.any(axis=0)
+    if not curved.any() or not (curved | blank).all():
+        return None
+    metric = np.sqrt(np.where(blank, np.diag(hessian)[curved].mean(), np.diag(hessian)))
+    scaled = hessian / metric / metric[:, None] + np.diag(blank)
     try:
         np.linalg.cholesky(scaled - LEAST * np.eye(len(metric)))
     except np.linalg.LinAlgError:

@@ -121,6 +121,15 @@ def test_flat_directions_are_measured_by_a_sample():
     np.testing.assert_allclose(found.z, 1.0, rtol=1e-9)
 
 
+def test_what_a_sample_has_not_seen_is_as_curved_as_the_rest():
+    seen = np.arange(40) % 4 > 0
+    f = Sampled(np.where(seen, CURVATURE, CURVATURE[seen].mean()), np.diag(CURVATURE * OFF * seen))
+    found = ThenNewton().minimise(f, np.zeros(40))
+    assert found.stop == DONE
+    assert found.n_steps < 30
+    np.testing.assert_allclose(found.z, 1.0, rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     "about", [None, -np.diag(CURVATURE), np.ones((40, 40)), np.full((40, 40), np.nan), np.zeros((40, 40))]
 )
