@@ -212,19 +212,17 @@ def evaluate(
     else:
         plain, gradient, hessian = _by_piece(sharing, u, held["constants"], common, block)
     order = np.argsort(np.concatenate([positions for positions, _ in sharing.pieces]))[free]
-    last = lambda x: jnp.moveaxis(x, 0, -1)  # data sets last: instructions that work on several
-    gradient, hessian = last(gradient)[order], last(hessian)[order][:, order]
+    gradient, hessian = gradient[:, order], hessian[:, order][:, :, order]
     l2 = held["l2"][free]
     value = plain + 0.5 * jnp.sum(held["l2"] * u**2, axis=1)
-    gradient, hessian = gradient + l2[:, None] * z.T, hessian + jnp.diag(l2)[:, :, None]
+    gradient, hessian = gradient + l2 * z, hessian + jnp.diag(l2)
     if program.penalties:
         penalty = lambda v: penalty_value(program, v, held["constants"])
         more, slope = jax.vmap(jax.value_and_grad(penalty))(u)
         curvature = jax.vmap(jax.hessian(penalty))(u)
         value = value + more
-        gradient, hessian = gradient + last(slope)[free], hessian + last(curvature)[free][:, free]
-    hessian = 0.5 * (hessian + jnp.swapaxes(hessian, 0, 1))
-    return value, gradient.T, jnp.moveaxis(hessian, -1, 0), plain
+        gradient, hessian = gradient + slope[:, free], hessian + curvature[:, free][:, :, free]
+    return value, gradient, 0.5 * (hessian + jnp.swapaxes(hessian, 1, 2)), plain
 
 
 def _by_piece(sharing: Sharing, u: jax.Array, constants: Any, common: Any, block: Any) -> Any:

@@ -142,18 +142,21 @@ class Placed:
     def n_chunks(self) -> int:
         return self.span[1] - self.span[0]
 
+    def between(self, start: int, stop: int) -> Placed:
+        """Chunks of the span alone, [start, stop); their units only."""
+        at = slice((start - self.span[0]) * self.width, (stop - self.span[0]) * self.width)
+        return replace(self, span=(start, stop), sample=None, units=self.units[at])
+
     def first(self, chunks: int) -> Placed:
-        """The first chunks alone; their units only."""
+        """The first chunks alone."""
         first, stop = self.span
-        stop = min(stop, first + chunks)
-        return replace(self, span=(first, stop), sample=None, units=self.units[: (stop - first) * self.width])
+        return self.between(first, min(stop, first + chunks))
 
     def spread(self, chunks: int) -> list[Placed]:
         """So many chunks from everywhere, each by itself."""
         first, stop = self.span
-        own = lambda i: self.units[(i - first) * self.width : (i + 1 - first) * self.width]
-        chosen = np.linspace(first, stop - 1, min(chunks, stop - first)).round().astype(int)
-        return [replace(self, span=(int(i), int(i) + 1), sample=None, units=own(i)) for i in chosen]
+        chosen = np.linspace(first, stop - 1, min(chunks, stop - first)).round().astype(int).tolist()
+        return [self.between(i, i + 1) for i in chosen]
 
     def some(self) -> Placed:
         """Chunks that speak for all: the sample, unless it is too small."""

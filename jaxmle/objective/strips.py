@@ -25,13 +25,12 @@ MOST_STRIPS = 4
 
 def of_numbers(f: Numbers, left: jax.Array, w: jax.Array, g: Numbers, right: jax.Array) -> jax.Array:
     """X diag(w) Yᵀ for several w, shape (n, rows)."""
-    return _product(by_column(f, left), w, right if isinstance(g, ByRow) else right.T)
+    return _product(by_column(f, left), w, by_row(g, right))
 
 
 def symmetric(f: Numbers, x: jax.Array, w: jax.Array) -> list[jax.Array]:
     """X diag(w) Xᵀ for several w, in strips from the diagonal on; with four of them, five eighths of the work."""
-    left = by_column(f, x)
-    right = x if isinstance(f, ByRow) else x.T
+    left, right = by_column(f, x), by_row(f, x)
     size = len(left)
     strips = max(1, min(MOST_STRIPS, size // STRIP))
     ends = [size * i // strips for i in range(strips + 1)]
@@ -51,6 +50,11 @@ def joined(strips: list[jax.Array], i: int) -> jax.Array:
 def by_column(f: Numbers, x: jax.Array) -> jax.Array:
     """The numbers column by column."""
     return x.T if isinstance(f, ByRow) else x
+
+
+def by_row(f: Numbers, x: jax.Array) -> jax.Array:
+    """The numbers row by row."""
+    return x if isinstance(f, ByRow) else x.T
 
 
 def _product(left: jax.Array, w: jax.Array, right: jax.Array) -> jax.Array:

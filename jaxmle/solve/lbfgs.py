@@ -90,7 +90,8 @@ class LBFGS(Solver):
         by_sample: the number of steps after which, short of the optimum, the Hessian of some of the data is asked for, to
             measure the others by; never where None.
 
-    A step costs one gradient, and a few trials on the line that do not read the designs again.
+    A step costs one gradient; where the whole step is not right, another read of the designs and a few trials on the line
+    that do not read them again.
     """
 
     tol: float = 1e-9

@@ -81,7 +81,7 @@ def test_derivatives_of_a_row_are_not_computed_within_a_product():
         text = passes.evaluate.lower(*args).compile(compiler_options=runtime.ONE_THREAD | runtime.QUICKLY).as_text()
     inside = re.findall(r"\n%\S+ \([^\n]*\{\n(.*?)\n\}", text, re.S)
     products = [body for body in inside if " dot(" in body]
-    assert len(products) > 1
+    assert len(products) == (3 if jax.__version_info__ < (0, 11) else 2)  # later, that with one column is a sum
     assert max(body.count(" multiply(") for body in products) < 3
     assert max(body.count(" multiply(") for body in inside) > 10  # the density is there
 

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -119,7 +120,11 @@ def test_products_of_few_outputs(p: int, outputs: int):
     columns = Columns(tuple(range(p)))
     with runtime.x64():
         got = jax.jit(lambda b, x: designs.times(columns, {"dense": x}, b))(beta, x)
+        w, design = rng.uniform(size=(2, 33)), {"dense": jnp.asarray(x)}
+        sums = jax.jit(lambda w, design: designs.product(columns, design, w, columns, design))(w, design)
+        square = [designs.matrix(columns, sums, columns, i) for i in range(2)]
     np.testing.assert_allclose(got, beta.T @ x, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(square, np.einsum("jr,nr,kr->njk", x, w, x), rtol=1e-11, atol=1e-11)
 
 
 @given(n=st.integers(1, 300), rows=st.integers(1, 40), seed=st.integers(0, 9))

@@ -9,8 +9,8 @@ from jaxmle.objective import designs
 from jaxmle.objective.designs import Columns
 
 
-@pytest.mark.parametrize(("by_row", "n"), [(False, 64), (True, 64), (True, 400)])
-@pytest.mark.parametrize("p", [0, 1, 47, 48, 71, 80, 95, 96, 131])
+@pytest.mark.parametrize(("by_row", "n"), [(False, 64), (True, 64), (True, 128), (True, 384), (True, 400)])
+@pytest.mark.parametrize("p", [0, 1, 32, 33, 47, 48, 71, 80, 95, 96, 128, 131])
 @pytest.mark.parametrize("dtype", [float, int])
 def test_a_product_in_strips_is_the_product(p: int, by_row: bool, n: int, dtype: type):
     rng = np.random.default_rng(p)
