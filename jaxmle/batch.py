@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import jax
 import numpy as np
 
 from . import blas, runtime
@@ -25,7 +24,6 @@ from .infer.many import certify_many, reported_many
 from .infer.reported import entry_limits, entry_names, reported_index
 from .infer.rounds import Batch
 from .objective.fixing import start_vector
-from .objective.layout import naturalise
 from .objective.source import Reading, read_source
 from .objective.stacking import by_set, problems_of, some_of
 from .objective.starts import suggested_starts
@@ -184,7 +182,7 @@ def _conclude(
     u = np.tile(batch.held["base"], (len(counts), 1)) if bases is None else bases.copy()
     u[:, batch.free] = searches.z
     index = reported_index(batch)  # type: ignore[arg-type]
-    coef, covariance = reported_many(layout, batch.free, index, u, batch.held["constants"], covariance)
+    coef, covariance = reported_many(layout, batch.free, index, u, covariance)
     labels, links = layout.labels(), layout.links()
     bounds = np.array(layout.bounds()).reshape(-1, 2)[index]
     penalised = penalty is not None or batch.sharing.program.penalties
@@ -192,8 +190,7 @@ def _conclude(
     def refit(g: int) -> Fit:
         params = {}
         if np.isfinite(u[g]).all():
-            params, _ = jax.device_get(runtime.call(naturalise, layout, u[g], batch.held["constants"])[0])
-            params = opened(params)
+            params = opened(layout.named(layout.entries(u[g]), batch.held["constants"]))
         table, weights = grouping.of(g)
         return fit(
             model,

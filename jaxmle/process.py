@@ -36,9 +36,12 @@ def _uncollected() -> Iterator[None]:
     try:
         yield
     finally:
+        if not gc.get_freeze_count():
+            gc.freeze()
+            gc.unfreeze()  # what is young becomes old at once, instead of being looked through by the next collection
         gc.enable()
 
 
 uncollected = Shared(_uncollected)
 """Inside, Python looks for no garbage in cycles: importing and tracing make many objects, and nearly all of them stay, so
-that a look at all that JAX has ever made finds nothing and takes a twentieth of a second."""
+that a look at all that JAX has ever made finds nothing and takes up to a tenth of a second."""

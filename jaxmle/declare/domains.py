@@ -271,7 +271,7 @@ class ArrayDomain(Domain):
 
 @dataclass(frozen=True)
 class Elementwise(ArrayDomain):
-    """Numbers between two bounds, each the inverse link of one unconstrained value."""
+    """Numbers between two bounds, each the inverse link of one unconstrained value, by default of zero."""
 
     elementwise: ClassVar[bool] = True
     core_shape: ClassVar[tuple[int, ...]] = ()

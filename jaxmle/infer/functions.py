@@ -26,7 +26,7 @@ def derivatives_in_z(
         multipliers: shape (m,); without them there is no Hessian.
     """
     args = objective.to_u(z), objective.constants, multipliers
-    values, slopes, bend = jax.device_get(runtime.call(_derivatives, objective.layout, f, *args)[0])
+    values, slopes, bend = runtime.on_host(runtime.call(_derivatives, objective.layout, f, *args)[0])
     free, scale = objective.free, objective.scale
     in_z = None if bend is None else np.asarray(bend)[np.ix_(free, free)] * np.outer(scale, scale)
     return np.asarray(values), np.asarray(slopes)[:, free] * scale, in_z

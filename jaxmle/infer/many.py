@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import runtime
-from ..objective.layout import Layout, _jacobians, naturalise
+from ..objective.layout import Block, Layout, entries_of, jacobian_of
 from ..solve.batched import DONE, FAILED, MAX_STEPS, Searches, floor
 from .certificate import PROVED, REMEDIES
 from .diagnosis import DISTANCE, NEGATIVE, RESOLUTION
@@ -175,7 +175,7 @@ def _limit(limits: np.ndarray, move: float) -> str:
 
 
 def reported_many(
-    layout: Layout, free: np.ndarray, index: np.ndarray, u: np.ndarray, constants: Mapping[str, Any], cov: np.ndarray
+    layout: Layout, free: np.ndarray, index: np.ndarray, u: np.ndarray, cov: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The reported estimates of many fits on their natural scale (G, r), and their covariances (G, r, r).
 
@@ -187,7 +187,8 @@ def reported_many(
         return u[:, index], cov
     size = 1 << max(len(u) - 1, 0).bit_length()
     padded = np.concatenate([u, np.repeat(u[-1:], size - len(u), axis=0)])
-    values, parts = jax.device_get(runtime.call(_reported, layout, padded, constants)[0])
+    values, parts = zip(*runtime.on_host(runtime.call(_reported, layout.blocks, padded)[0]))
+    values = np.concatenate(values, axis=1)
     jacobian = np.zeros((len(u), values.shape[1], layout.size))
     row = 0
     for block, part in zip(layout.blocks, parts):
@@ -203,7 +204,13 @@ def reported_many(
 
 
 @partial(runtime.jit, static_argnums=0)
-def _reported(layout: Layout, u: jax.Array, constants: Any) -> tuple[jax.Array, list[jax.Array]]:
-    values = jax.vmap(lambda v: naturalise(layout, v, constants)[1])(u)
-    parts = jax.vmap(lambda v: [jnp.asarray(part) for part in _jacobians(layout, v)])(u)
-    return values, parts
+def _reported(blocks: tuple[Block, ...], u: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
+    """Of each block, its reported entries, and their derivatives by its stretch of `u` or the diagonal of those."""
+
+    def one(v: jax.Array) -> list[tuple[Any, Any]]:
+        each = [(block, entries_of(block, v)) for block in blocks]
+        return [
+            (jnp.asarray(e.reported), jnp.asarray(e.slopes) if b.elementwise else jacobian_of(b, v)) for b, e in each
+        ]
+
+    return jax.vmap(one)(u)

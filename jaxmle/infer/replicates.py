@@ -107,5 +107,5 @@ def _reported(objective: Objective, free: np.ndarray, covariance: np.ndarray, re
     u = np.tile(objective.base, (len(free), 1))
     u[:, objective.free] = free
     index = reported_index(objective)
-    coef, covariance = reported_many(objective.layout, objective.free, index, u, objective.constants, covariance)
+    coef, covariance = reported_many(objective.layout, objective.free, index, u, covariance)
     return Replicates(u, np.asarray(coef), covariance, reasons)

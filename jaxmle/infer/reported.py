@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..objective.layout import reported_of
 from ..objective.objective import Objective
 
 
@@ -59,10 +60,12 @@ class Reported:
         """The reported quantities of `objective` at `z`."""
         layout, index = objective.layout, reported_index(objective)
         labels = layout.labels()
-        jacobian = layout.jacobian(objective.to_u(z))[:, objective.free] * objective.scale
+        u = objective.to_u(z)
+        entries = layout.entries(u, objective.run)
+        jacobian = layout.jacobian(u, entries)[:, objective.free] * objective.scale
         return Reported(
             names=tuple(labels[i] for i in index),
-            values=np.asarray(objective.natural(z)[1])[index],
+            values=reported_of(entries)[index],
             bounds=np.array(layout.bounds(), dtype=float).reshape(-1, 2)[index],
             jacobian=jacobian[index],
         )

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from .. import runtime
+from ..declare.domains import Elementwise
 from ..declare.linear import Linear
 from ..declare.model import Model
 from ..errors import ModelError, did_you_mean
@@ -82,7 +83,7 @@ def start_vector(
         if isinstance(parameter, Linear):
             values = parameter.coefficients(0.0 if value is None else value, len(block.terms), block.name, role)
             u[block.start : block.stop] = values.reshape(-1)
-        else:
+        elif value is not None or not isinstance(parameter, Elementwise):  # whose defaults are where `u` is zero
             dense[block.name] = parameter.default() if value is None else parameter.check(value, block.name)
     held = {name for name, _ in layout.constants}
     entries = {k: v for k, v in start.items() if k not in names and k not in held}

@@ -6,11 +6,11 @@ sees, holds the free ones among them, each divided by a scale that makes columns
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -179,34 +179,85 @@ class Layout:
         """For each entry of `u`, the number of its block."""
         return np.concatenate([np.full(b.stop - b.start, i) for i, b in enumerate(self.blocks)]).astype(int)
 
-    def jacobian(self, u: np.ndarray) -> np.ndarray:
-        """d(reported)/du, shape (reported, size), exact."""
-        parts = jax.device_get(runtime.call(_jacobians, self, u)[0])
+    def entries(self, u: np.ndarray, run: Callable[..., Any] | None = None) -> list[Entries]:
+        """What each block is at `u`, on the host; `run` runs a program and returns what it does.
+
+        A `Linear` is its coefficients: models that have nothing else need no program.
+        """
+        others = tuple(b for b in self.blocks if not b.is_linear)
+        run = run or (lambda f, *args: runtime.call(f, *args)[0])
+        computed = iter(runtime.on_host(run(naturalise_blocks, others, u)) if others else ())
+        u = _kept(u)
+        return [entries_of(b, u) if b.is_linear else next(computed) for b in self.blocks]
+
+    def named(self, entries: list[Entries], constants: Mapping[str, Any]) -> dict[str, Any]:
+        """Every parameter by name on its natural scale, on the host, read-only."""
+        return {b.name: e.natural for b, e in zip(self.blocks, entries)} | jax.tree.map(_kept, dict(constants))
+
+    def jacobian(self, u: np.ndarray, entries: list[Entries] | None = None) -> np.ndarray:
+        """d(reported)/du, shape (reported, size), exact; `entries` are those at `u`, where they are at hand."""
+        whole = tuple(b for b in self.blocks if not b.elementwise)
+        parts = iter(runtime.on_host(runtime.call(_jacobians, whole, u)[0]) if whole else ())
         out = np.zeros((len(self.labels()), self.size))
         row = 0
-        for block, part in zip(self.blocks, parts):
-            part = np.diag(part) if part.ndim == 1 else part
-            out[row : row + part.shape[0], block.start : block.stop] = part
-            row += part.shape[0]
+        for block, (_, reported, slopes) in zip(self.blocks, entries or self.entries(u)):
+            part = np.diag(slopes) if block.elementwise else next(parts)
+            out[row : row + len(reported), block.start : block.stop] = part
+            row += len(reported)
         return out
 
 
-@partial(runtime.jit, static_argnums=0)
-def _jacobians(layout: Layout, u: jax.Array) -> list[jax.Array]:
-    """d(reported)/du by block: its diagonal where each entry is one of `u`, else the whole of it."""
-    parts = []
-    for block in layout.blocks:
-        if block.is_linear:
-            parts.append(jnp.ones(block.stop - block.start))
-        elif block.elementwise:
-            parts.append(jax.jvp(block.reported, (u,), (jnp.ones_like(u),))[1])
-        else:
-            parts.append(jax.jacfwd(block.reported)(u)[:, block.start : block.stop])
-    return parts
+def _kept(values: Any) -> np.ndarray:
+    """A copy that nobody can change."""
+    values = np.array(values)
+    values.flags.writeable = False
+    return values
+
+
+class Entries(NamedTuple):
+    """Of one block: the parameter on its natural scale, its reported entries, and their slopes.
+
+    The slope of each is that by its own value in `u`; there are none where an entry depends on several (`jacobian_of`).
+    """
+
+    natural: Any
+    reported: Any
+    slopes: Any
+
+
+def entries_of(block: Block, u: Any) -> Entries:
+    part = u[block.start : block.stop]
+    if isinstance(block.parameter, Linear):
+        return Entries(block.from_free(part), part, np.ones(len(part)))
+    both = lambda v: (natural := block.from_free(v), block.domain.reported(natural))
+    if not block.elementwise:
+        natural, reported = both(part)
+        return Entries(natural, reported, None)
+    (natural, reported), (_, slopes) = jax.jvp(both, (part,), (jnp.ones_like(part),))
+    return Entries(natural, reported, slopes)
+
+
+def jacobian_of(block: Block, u: jax.Array) -> jax.Array:
+    """The derivatives of a block's reported entries by its stretch of `u`."""
+    return jax.jacfwd(lambda v: block.domain.reported(block.from_free(v)))(u[block.start : block.stop])
 
 
 @partial(runtime.jit, static_argnums=0)
+def naturalise_blocks(blocks: tuple[Block, ...], u: jax.Array) -> list[Entries]:
+    return [entries_of(b, u) for b in blocks]
+
+
+@partial(runtime.jit, static_argnums=0)
+def _jacobians(blocks: tuple[Block, ...], u: jax.Array) -> list[jax.Array]:
+    return [jacobian_of(b, u) for b in blocks]
+
+
+def reported_of(entries: list[Entries]) -> np.ndarray:
+    """The reported entries of all blocks, flat."""
+    return np.concatenate([e.reported for e in entries] or [np.zeros(0)])
+
+
 def naturalise(layout: Layout, u: jax.Array, constants: Mapping[str, Any]) -> tuple[dict[str, Any], jax.Array]:
-    """Every parameter on the natural scale, and the reported entries, from the flat vector."""
+    """Every parameter on the natural scale, and the reported entries, from the flat vector; for use in programs."""
     reported = [b.reported(u) for b in layout.blocks]
     return layout.natural(u, constants), jnp.concatenate(reported or [jnp.zeros(0)])

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .. import runtime
 from . import passes
 from .passes import Evaluation
 
@@ -42,7 +43,7 @@ class Line:
     def _sums(self, f: Callable, step: float) -> tuple:
         o, at = self._objective, np.float64(step)
         calls = [(o.likelihood, at, self._u, e, o.constants, s.data, s.span) for e, s in zip(self._etas, o.stretches)]
-        return summed(jax.device_get(o.run_each(f, calls)))
+        return summed(runtime.on_host(o.run_each(f, calls)))
 
 
 def summed(sums: Sequence[Any]) -> Any:

@@ -17,7 +17,7 @@ from ..declare.tree import opened
 from ..errors import ModelError
 from . import em, passes
 from .batches import Batches, batches_of, too_much_padding
-from .layout import Layout, naturalise
+from .layout import Layout, reported_of
 from .line import Line, added, summed
 from .passes import Evaluation
 from .placement import Placed, Placement, Stretch
@@ -145,8 +145,8 @@ class Objective:
 
     def natural(self, z: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """Every parameter on its natural scale, and the flat vector of reported entries."""
-        params, reported = jax.device_get(self.run(naturalise, self.layout, self.to_u(z), self.constants))
-        return opened({name: params[name] for name in self.layout.names()}), reported  # jit sorts the names
+        entries = self.layout.entries(self.to_u(z), self.run)
+        return opened(self.layout.named(entries, self.constants)), reported_of(entries)
 
     def with_fixed(self, position: np.ndarray, u: np.ndarray) -> Objective:
         """The same objective with the entries `position` of `u` held at their values in `u`; nothing is recompiled."""
@@ -229,14 +229,14 @@ class Objective:
     def over_parts(self, f: Callable, *args: Any) -> Any:
         """The sum over all spans of chunks of a pass `f(program, *args, constants, data, span)`, on the host."""
         calls = [(self.likelihood, *args, self.constants, s.data, s.span) for s in self.stretches]
-        return summed(jax.device_get(self.run_each(f, calls)))
+        return summed(runtime.on_host(self.run_each(f, calls)))
 
     def penalty(self, needs: str, u: np.ndarray) -> tuple:
         """Value and derivatives of the penalties; empty where there are none."""
         simple = () if self.shrinkage is None else self.shrinkage.smooth(needs, u)
         if not self.program.penalties:
             return simple
-        return added(jax.device_get(self.run(passes.penalty, self.program, needs, u, self.constants)), simple)
+        return added(runtime.on_host(self.run(passes.penalty, self.program, needs, u, self.constants)), simple)
 
     def completed(self, sums: tuple, needs: str, u: np.ndarray) -> Evaluation:
         """Value and derivatives in `z`: the likelihood's, and those of the penalties."""
@@ -307,7 +307,7 @@ class Objective:
         total = self.over_parts(passes.hessian_product, u, direction)
         if self.program.penalties:
             args = (self.program, u, direction, self.constants)
-            total = total + jax.device_get(self.run(passes.penalty_product, *args))
+            total = total + runtime.on_host(self.run(passes.penalty_product, *args))
         if self.shrinkage is not None:
             total = total + self.shrinkage.l2 * direction
         return total[self.free] * self.scale
@@ -324,7 +324,7 @@ class Objective:
             at = place[chosen]  # -1 where a unit is on another device
             where = (x.astype(np.int32) for x in part.where(np.maximum(at, 0)))
             calls.append((self.likelihood, u, self.constants, part.data, *where, np.where(at < 0, 0.0, share)))
-        sums = summed(jax.device_get(self.run_each(passes.evaluate_sample, calls)))
+        sums = summed(runtime.on_host(self.run_each(passes.evaluate_sample, calls)))
         value, gradient = added(sums, self.penalty("gradient", u))
         return float(value), gradient[self.free] * self.scale
 
