@@ -15,7 +15,7 @@ Source: Abramowitz and Stegun 6.3.5, 6.4.6; DLMF 5.5, 5.15.
 from __future__ import annotations
 
 import math
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import jax
@@ -38,9 +38,15 @@ def _horner_difference(coefficients: list[float], w: Array, v: Array) -> Array:
     return outer
 
 
-def _power_difference(m: int, u: Array, v: Array) -> Array:
+def _power_difference(m: int, u: Array, v: Array) -> Any:
     """(v**m - u**m) / (v - u), without the subtraction."""
-    return sum((u**i * v ** (m - 1 - i) for i in range(m)), jnp.zeros_like(u))
+    if m < 2:
+        return float(m)
+    total, power = u + v, u
+    for _ in range(m - 2):
+        power = power * u
+        total = total * v + power
+    return total
 
 
 def _shifted(x: Array) -> Array:
@@ -53,7 +59,13 @@ def _pieces(shifts: range, x: Array, double: int, single: int) -> list[range]:
     return [shifts[i : i + size] for i in range(0, len(shifts), size)]
 
 
-def _plus(total: Array, few: Array, factor: Any, fractions: list[tuple[Array, Array]]) -> Array:
+def _added(first: tuple[Any, Array], second: tuple[Any, Array]) -> tuple[Array, Array]:
+    """The sum of two fractions (numerator, denominator); a numerator may be the number one."""
+    (a, b), (c, d) = first, second
+    return a * d + (b if isinstance(c, float) else b * c), b * d
+
+
+def _plus(total: Array, few: Array, factor: Any, fractions: list[tuple[Any, Array]]) -> Array:
     """`total` and, where `few`, `factor` times the fractions (numerators, denominators), the sum a quotient again.
 
     What is cheap is computed anew by a compiler for each that uses it, and derivatives are used by many: a quotient is not.
@@ -64,16 +76,9 @@ def _plus(total: Array, few: Array, factor: Any, fractions: list[tuple[Array, Ar
     return total
 
 
-def _powers(m: int, x: Array) -> list[tuple[Array, Array]]:
+def _powers(m: int, x: Array) -> list[tuple[Any, Array]]:
     """The sum of (x + j)**-m, j = 0 ... 9, for 0 < x < 10, in fractions."""
-    fractions = []
-    for piece in _pieces(range(SHIFT), x, 10, 2):
-        over, under = jnp.zeros_like(x), jnp.ones_like(x)
-        for j in piece:
-            power = (x + j) ** m
-            over, under = over * power + under, under * power
-        fractions.append((over, under))
-    return fractions
+    return [reduce(_added, ((1.0, (x + j) ** m) for j in piece)) for piece in _pieces(range(SHIFT), x, 10, 2)]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -202,7 +207,7 @@ def _log_rising(a: Array, b: Array) -> Array:
     return total
 
 
-def _shift_difference(n: int, a: Array, b: Array) -> tuple[Array, Array, list[tuple[Array, Array]]]:
+def _shift_difference(n: int, a: Array, b: Array) -> tuple[Array, Array, list[tuple[Any, Array]]]:
     """The sum of (a + j)**-m - (a + b + j)**-m, j = 0 ... 9, m = n + 1, for 0 < a < 10: the first term, and a factor of
     the others in fractions."""
     m = n + 1
@@ -212,13 +217,8 @@ def _shift_difference(n: int, a: Array, b: Array) -> tuple[Array, Array, list[tu
     largest = stirling.largest(a) ** (0.95 / (m * len(pieces[0])))  # that s t may be, with s below 20
     b = jnp.minimum(b, largest / 20.0)  # beyond it the second of the powers is nothing beside the first
     for piece in pieces:
-        over, under = jnp.zeros_like(b), jnp.ones_like(b)
-        for j in piece:
-            s = a + j
-            t = s + b
-            power = (s * t) ** m
-            over, under = over * power + under * _power_difference(m, s, t), under * power
-        fractions.append((over, under))
+        pairs = [(s := a + j, s + b) for j in piece]
+        fractions.append(reduce(_added, ((_power_difference(m, s, t), (s * t) ** m) for s, t in pairs)))
     return first, b, fractions
 
 
