@@ -218,12 +218,27 @@ Structure = tuple[tuple[tuple[float, tuple[tuple[int, bool], ...]], ...], ...]
 
 def _structure(text: str, shown: str, stored: list[dict[str, Any]]) -> Structure:
     """What the terms of a formula are; raises `ModelError` for one that formulaic cannot read."""
+    spans = tuple(bool(factor["spans"]) for factor in stored)
+    if SUM.fullmatch(shown):
+        return _sum(shown, spans)
     try:
-        return _read(shown, tuple(bool(factor["spans"]) for factor in stored))
+        return _read(shown, spans)
     except (formulaic("errors").FormulaicError, ValueError, TypeError, RecursionError) as error:
         why = re.sub(r"\x1b\[[0-9;]*m|⧛|⧚", "", str(error)).strip().split("\n")[0]
         why = re.sub(r"\bv(\d+)\b", lambda m: quoted(stored[int(m.group(1))]["label"]), why)
         raise ModelError(f"The formula {text!r} cannot be read: {why}") from None
+
+
+SUM = re.compile(r"(1|v\d+)( \+ v\d+)*")
+
+
+def _sum(shown: str, spans: tuple[bool, ...]) -> Structure:
+    """What formulaic makes of a sum of placeholders: a constant, and each by itself, of levels all but one.
+
+    It is not asked: most formulas are sums, and importing it takes longer than most fits.
+    """
+    numbers = dict.fromkeys(int(v) for v in re.findall(r"v(\d+)", shown))
+    return (((1.0, ()),), *(((1.0, ((i, spans[i]),)),) for i in numbers))
 
 
 @lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from ..errors import DataError, did_you_mean, rows_in_words
+from ..process import uncollected
 from .validate import (
     check_finite,
     check_lengths,
@@ -241,7 +242,8 @@ def optional(module: str, needed: str = "", extra: str = "frames") -> Any:
     needed: who needs the package, for the message.
     """
     try:
-        return importlib.import_module(module)
+        with uncollected:
+            return importlib.import_module(module)
     except ImportError as error:
         package = module.split(".")[0]
         who = needed or f"Data of this type need {package}"

@@ -1,10 +1,13 @@
 """The text of formulas: responses, offsets, names and wildcards are read without data; Python is refused."""
 
 import re
+import subprocess
 import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jaxmle.data import formula
 from jaxmle.data.expressions import check, evaluate, names_in
@@ -262,4 +265,43 @@ def test_a_missing_formulaic_names_the_extra(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     formula._read.cache_clear()  # what was read before needs no formulaic
     with refused("pip install 'jaxmle[formulas]'", error=(DataError, ImportError)):
-        bind("~ x", TABLE, "rate")
+        bind("~ x * z", TABLE, "rate")
+
+
+@given(
+    st.booleans(), st.lists(st.integers(0, 4), min_size=1, max_size=7), st.lists(st.booleans(), min_size=5, max_size=5)
+)
+@settings(max_examples=60, deadline=None)
+def test_sums_mean_what_formulaic_says(constant, numbers, spans):
+    """They are read without formulaic, which takes longer to be imported than most fits."""
+    first = {n: i for i, n in enumerate(dict.fromkeys(numbers))}  # placeholders are numbered as they come
+    shown = " + ".join([*(["1"] if constant else []), *(f"v{first[n]}" for n in numbers)])
+    kinds = tuple(spans[: len(first)])
+    assert formula.SUM.fullmatch(shown)
+    assert formula._sum(shown, kinds) == formula._read(shown, kinds)
+
+
+def test_what_is_no_sum_is_asked_of_formulaic():
+    assert formula._sum("1", ()) == formula._read("1", ())
+    for shown in (
+        "0 + v0",
+        "v0 - 1",
+        "v0 * v1",
+        "v0 : v1",
+        "( v0 + v1 ) ** 2",
+        "v0 + 1",
+        "v0 + 2",
+        "v0 + v1 - v0",
+        "v0 v1",
+    ):
+        assert not formula.SUM.fullmatch(shown), shown
+
+
+def test_a_sum_imports_neither_formulaic_nor_pandas():
+    code = (
+        "import sys, numpy as np, jaxmle as jm; rng = np.random.default_rng(0);"
+        "data = {'x': rng.normal(size=50), 'g': rng.choice(list('abc'), 50), 'y': rng.poisson(2.0, 50)};"
+        "print(jm.fit(jm.poisson('y ~ x + C(g)'), data).converged, {'formulaic', 'pandas', 'scipy.sparse'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split("\n")[0] == "True set()", done.stderr
