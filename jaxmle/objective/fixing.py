@@ -13,6 +13,7 @@ import numpy as np
 from .. import runtime
 from ..declare.domains import Elementwise
 from ..declare.linear import Linear
+from ..declare.links import Identity, Link
 from ..declare.model import Model
 from ..errors import ModelError, did_you_mean
 from .layout import Block, Layout
@@ -107,6 +108,17 @@ def _put(layout: Layout, theta: Mapping[str, Any], u: np.ndarray) -> None:
 @partial(runtime.jit, static_argnums=0)
 def unconstrained(blocks: tuple[Block, ...], theta: list[Any]) -> list[jax.Array]:
     return [b.domain.unconstrain(t).reshape(-1) for b, t in zip(blocks, theta)]
+
+
+def on_predictor_scale(link: Link, theta: Any) -> np.ndarray:
+    """The link of natural values, computed on the host's behalf by a program that is kept like all others."""
+    values = np.asarray(theta, np.float64)
+    return values if isinstance(link, Identity) else runtime.on_host(runtime.call(_forward, link, values)[0])
+
+
+@partial(runtime.jit, static_argnums=0)
+def _forward(link: Link, theta: jax.Array) -> jax.Array:
+    return link.forward(theta)
 
 
 @partial(runtime.jit, static_argnums=0)

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import numpy as np
 
-from .. import runtime
 from ..data.beside import pieces_of
 from ..data.design import Design
 from ..data.expressions import names_in
@@ -21,7 +19,7 @@ from ..declare.penalties import ElasticNet
 from ..errors import ModelError, did_you_mean
 from .batch import Sharing, Stack
 from .build import layout_of, priors_of
-from .fixing import Fixing
+from .fixing import Fixing, on_predictor_scale
 from .layout import Layout
 from .objective import Objective
 from .rows import Program, hashable
@@ -155,8 +153,7 @@ def _held_by_set(
         position, link, (low, high) = where[name]
         if not ((values > low) & (values < high)).all():
             raise ModelError(f"fixed: {name!r} must be between {low:g} and {high:g} in every data set.")
-        with runtime.x64():
-            bases[:, position] = np.asarray(jax.device_get(link.forward(values)))
+        bases[:, position] = on_predictor_scale(link, values)
     held = [position for position, _, _ in where.values()]
     free = free[~np.isin(free, held)]
     if not len(free):

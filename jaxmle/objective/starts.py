@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 
-from .. import runtime
 from ..declare.conditional import Conditional
 from ..declare.linear import Linear
 from ..declare.links import Identity
 from ..declare.model import Model
+from .fixing import on_predictor_scale
 from .source import Reading, Source
 
 ROWS = 2_000
@@ -35,8 +34,7 @@ def suggested_starts(
         if not isinstance(parameter, Linear):
             out[name] = value
             continue
-        with runtime.x64():
-            eta = np.asarray(jax.device_get(parameter.link.forward(np.asarray(value, np.float64))), np.float64)
+        eta = on_predictor_scale(parameter.link, value)
         if np.isfinite(eta).all():
             out[name] = _coefficients(source, name, source.designs[design_number[name]], eta)
     return out
@@ -128,8 +126,7 @@ def _through_few(
             continue
         rows = rng.choice(np.flatnonzero(weights > 0), size=len(design.names) + SPARE)
         mild = y.mean() + 0.8 * (y[rows] - y.mean())  # inside the range of the link, and of less leverage
-        with runtime.x64():
-            eta = np.asarray(jax.device_get(parameter.link.forward(mild)), np.float64)
+        eta = on_predictor_scale(parameter.link, mild)
         if name in source.offsets:
             eta = eta - source.offsets[name][rows]
         x = design.written_out(rows)

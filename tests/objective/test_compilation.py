@@ -83,6 +83,31 @@ def test_a_first_fit_compiles_a_few_programs_and_all_are_of_jaxmle(compiled):
     assert questions.count == len(compiled) <= 2
 
 
+FAMILIES = {
+    "poisson": "counts",
+    "negative_binomial": "counts",
+    "gamma": "times",
+    "weibull": "times",
+    "inverse_gaussian": "times",
+    "beta": "shares",
+    "bernoulli": "events",
+    "ordinal": "events",
+    "student_t": "times",
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_runs_nothing_eagerly_either(compiled, family):
+    """The starts that it suggests go through links, and these through programs that are kept on disk."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=150)
+    table = {"counts": rng.poisson(np.exp(0.5 + 0.3 * z)), "times": rng.gamma(2.0, np.exp(0.3 * z)), "z": z}
+    table |= {"shares": 0.05 + 0.9 * rng.random(150), "events": (rng.random(150) < 0.6).astype(float)}
+    str(jm.fit(getattr(jm, family)(f"{FAMILIES[family]} ~ z"), table))
+    ours = {"_forward", "_values", "_mapped", "evaluate", "naturalise_blocks", "unconstrained", "_jacobians", "per_unit"}
+    assert set(compiled) <= ours
+
+
 @pytest.mark.parametrize(
     "change",
     [
