@@ -13,9 +13,9 @@ import numpy as np
 from ..errors import ModelError, did_you_mean
 from ..special import ndtr, ndtri
 from .intervals import chosen, half_width
-from .predict import responses
+from .predict import responses, together
 from .profile import Optimum
-from .replicates import fit_replicates
+from .replicates import fit_replicates, pages
 from .reported import Reported
 from .transform import Flat
 
@@ -219,7 +219,7 @@ def resampled(
     session, model = fit.session, fit.model
     draw = None
     if kind == "parametric":
-        draw = lambda n, key: responses(model, fit.estimates, session.used, n, key)
+        draw = lambda first, many: responses(model, fit.estimates, session.used, many, key, first)
     return bootstrap(optimum, session.source, n, key, std_errors, clusters, draw)
 
 
@@ -237,15 +237,17 @@ def bootstrap(
     Arguments:
         optimum: of the fit; `source` its data, `std_errors` those of the reported estimates.
         clusters: codes from zero, one for each unit: whole clusters are drawn.
-        draw: for a parametric bootstrap, (how many, key) → name of a column → drawn responses, (how many, units).
+        draw: for a parametric bootstrap, (first, how many) → name of a column → drawn responses, (how many, units).
     """
     objective, z = optimum.objective, optimum.z
     weights, rng = objective.weights(), np.random.default_rng(key)
     if draw is not None:
-        kind, found = "parametric", fit_replicates(objective, source, z, np.tile(weights, (n, 1)), draw(n, key))
+        kind = "parametric"
+        sample = lambda first, many: (np.tile(weights, (many, 1)), draw(first, many))
     else:
         kind = "pairs" if clusters is None else "cluster"
-        found = fit_replicates(objective, source, z, _counts(weights, clusters, n, rng))
+        sample = lambda _, many: (_counts(weights, clusters, many, rng), {})
+    found = fit_replicates(objective, source, z, sample, pages(n, objective.n_units, together(objective.n_units)))
     reported = Reported.at(objective, z)
     good = np.array(found.reasons == "")
     return Bootstrap(

@@ -23,9 +23,9 @@ from ..objective.replicas import terms_of_replicas
 from .goodness import between_limits
 from .intervals import check_level
 from .marginal import cells, expected_counts
-from .predict import responses
+from .predict import responses, together
 from .profile import optimum_of
-from .replicates import fit_replicates
+from .replicates import fit_replicates, pages
 from .statements import Tail
 
 FEWEST = 20
@@ -33,6 +33,9 @@ FEWEST = 20
 
 SMALLEST = 5.0
 """Responses expected in each cell of a χ² statistic, at least."""
+
+PROBABILITIES = 8
+"""So many probabilities of single responses take no longer than one of P(Y ≤ y), and are added up instead."""
 
 TITLES = {
     "ks": "Kolmogorov–Smirnov D",
@@ -126,28 +129,36 @@ def goodness_of_fit(fit: Any, n: int, key: int) -> GoodnessOfFit:
     whole = conditional.support is not None and conditional.support.whole
     name, used = conditional.response[0], fit.session.used
     seen = used.numeric(name).astype(np.float64)
-    drawn = responses(fit.model, fit.estimates, used, n, key)
-    found = fit_replicates(objective, fit.session.source, optimum.z, np.ones((n, len(seen))), drawn)
-    good = np.asarray(found.reasons == "")
-    if good.sum() < FEWEST:
-        why = next(iter(found.reasons[~good]), "")
-        raise ModelError(f"Only {good.sum()} of {n} simulated data sets could be fitted: no p-value. {why}")
-    u = np.concatenate([objective.to_u(optimum.z)[None], found.u[good]])
-    y = np.concatenate([seen[None], drawn[name][good]])
-    below, above = _tails(objective, conditional, u, name, y, np.random.default_rng(key))
-    distances = {"ks": kolmogorov_smirnov(below), "ad": anderson_darling(below, above)}
-    n_cells = 0
-    if whole:
-        edges = _edges(fit, seen)
-        n_cells = len(edges) + 1
-        if n_cells > 2:
-            distances["chi2"] = _chi_squared(objective, conditional, u, name, y, edges)
-        else:
-            n_cells = 0
+    edges = _edges(fit, seen) if whole else np.zeros(0)
+    n_cells = len(edges) + 1 if len(edges) > 1 else 0
+    rng = np.random.default_rng(key)
+
+    def distances(u: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+        below, above = _tails(objective, conditional, u, name, y, rng)
+        found = {"ks": kolmogorov_smirnov(below), "ad": anderson_darling(below, above)}
+        if n_cells:
+            found["chi2"] = _chi_squared(objective, conditional, u, name, y, edges)
+        return found
+
+    u, y, parts, reasons = objective.to_u(optimum.z)[None], seen[None], [], []
+    for first, many in pages(n, len(seen), together(len(seen))):
+        drawn = responses(fit.model, fit.estimates, used, many, key, first)
+        sample = lambda _, many, drawn=drawn: (np.ones((many, len(seen))), drawn)
+        found = fit_replicates(objective, fit.session.source, optimum.z, sample, [(first, many)])
+        good = found.reasons == ""
+        reasons.append(found.reasons[~good])
+        if good.any() or not first:
+            parts.append(distances(np.concatenate([u, found.u[good]]), np.concatenate([y, drawn[name][good]])))
+        u, y = u[:0], y[:0]  # the data themselves are in the first page
+    each = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+    failed = np.concatenate(reasons)
+    if n - len(failed) < FEWEST:
+        why = next(iter(failed), "")
+        raise ModelError(f"Only {n - len(failed)} of {n} simulated data sets could be fitted: no p-value. {why}")
     return GoodnessOfFit(
-        statistic=MappingProxyType({k: float(v[0]) for k, v in distances.items()}),
-        simulated=MappingProxyType({k: v[1:] for k, v in distances.items()}),
-        n_failed=int((~good).sum()),
+        statistic=MappingProxyType({k: float(v[0]) for k, v in each.items()}),
+        simulated=MappingProxyType({k: v[1:] for k, v in each.items()}),
+        n_failed=len(failed),
         n_cells=n_cells,
         title=fit.estimates.title,
         n_obs=len(seen),
@@ -233,8 +244,16 @@ def _chi_squared(
     objective: Objective, conditional: Conditional, u: np.ndarray, name: str, y: np.ndarray, edges: np.ndarray
 ) -> np.ndarray:
     """Σ (observed − expected)²/expected over the cells in each data set, expected at its own parameters."""
-    asking, (many, n) = _asking(objective, conditional, False), y.shape
-    up_to = [np.exp(terms_of_replicas(asking, u, {name: np.full(y.shape, e - 1)})).sum(axis=1) for e in edges]
+    many, n = y.shape
+    each = lambda asked, value: np.exp(terms_of_replicas(asked, u, {name: np.full(y.shape, value)})).sum(axis=1)
+    low = conditional.support.low if conditional.support else -np.inf
+    if edges[-1] - low <= PROBABILITIES * len(edges):
+        values = np.arange(low, edges[-1])
+        so_far = np.cumsum([each(objective, value) for value in values], axis=0)
+        up_to = so_far[np.searchsorted(values, edges) - 1]
+    else:
+        asking = _asking(objective, conditional, False)
+        up_to = [each(asking, edge - 1) for edge in edges]
     expected = np.diff(np.stack([np.zeros(many), *up_to, np.full(many, float(n))], axis=1), axis=1)
     inner = np.stack([(y < e).sum(axis=1) for e in edges], axis=1)
     observed = np.diff(np.column_stack([np.zeros(many), inner, np.full(many, n)]), axis=1)

@@ -263,8 +263,13 @@ def _as_given(conditional: Conditional, draws: list[np.ndarray]) -> np.ndarray:
     return draws[0].astype(np.int64) if support is not None and support.whole else draws[0]
 
 
-def responses(model: Model, estimates: Estimates, table: Any, n: int, key: int) -> dict[str, np.ndarray]:
-    """`n` responses for each row of `table`, as the log-density sees them: name of the column → (n, rows)."""
+def responses(
+    model: Model, estimates: Estimates, table: Any, n: int, key: int, first: int = 0
+) -> dict[str, np.ndarray]:
+    """`n` responses for each row of `table`, as the log-density sees them: name of the column → (n, rows).
+
+    They are those of all that the key gives from the `first` on, a multiple of `together(rows)`.
+    """
     conditional = conditional_of(model, "A parametric bootstrap")
     more = [c for c in conditional.columns if c not in conditional.response]
     if len(conditional.response) != 1 or (conditional.outermost and not isinstance(conditional, Dependent)):
@@ -272,7 +277,7 @@ def responses(model: Model, estimates: Estimates, table: Any, n: int, key: int) 
             f"A parametric bootstrap draws the one response of a family; this one has the columns "
             f"{', '.join(map(repr, (*conditional.response, *more)))}. Use kind='pairs'."
         )
-    (drawn,) = _many(model, conditional, estimates.params, table, n, key)
+    (drawn,) = _many(model, conditional, estimates.params, table, n, key, first)
     return {conditional.response[0]: drawn}
 
 
@@ -286,17 +291,16 @@ def data_sets(
 
 
 def _many(
-    model: Model, conditional: Conditional, params: Mapping[str, Any], table: Any, n: int, key: int
+    model: Model, conditional: Conditional, params: Mapping[str, Any], table: Any, n: int, key: int, first: int = 0
 ) -> list[np.ndarray]:
     """For each part of the response `n` draws for each row, (n, rows)."""
-    rows = np.arange(table.n_rows)
-    at_once = max(1, ROWS_AT_ONCE // table.n_rows)
+    rows, at_once = np.arange(table.n_rows), together(table.n_rows)
     out = []
-    for first in range(0, n, at_once):
-        many = min(at_once, n - first)
+    for at in range(0, n, at_once):
+        many = min(at_once, n - at)
         tall = table.take(np.tile(rows, many))
         with runtime.x64():
-            own = jax.random.fold_in(jax.random.key(int(key)), first)
+            own = jax.random.fold_in(jax.random.key(int(key)), first + at)
         out.append([d.reshape(many, table.n_rows) for d in _drawn(model, conditional, params, tall, own)])
     drawn = [np.concatenate(parts) for parts in zip(*out)]
     if not isinstance(conditional, Dependent):
@@ -307,6 +311,11 @@ def _many(
 
 ROWS_AT_ONCE = 1_000_000
 """Rows for which responses are drawn in one go."""
+
+
+def together(rows: int) -> int:
+    """How many data sets of so many rows are drawn in one go."""
+    return max(1, ROWS_AT_ONCE // rows)
 
 
 def _drawn(model: Model, conditional: Any, params: Mapping[str, Any], table: Any, key: Any) -> list[np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ TOL = 1e-9
 """The log-likelihood still to be gained at which a search ends."""
 
 NUMBERS = 20_000_000
-"""So many weights are in memory at once."""
+"""So many weights, or responses, of data sets are in memory at once."""
 
 LONGEST = 50_000
 """Data sets of more rows than this are fitted one after another, each on all cores."""
@@ -49,20 +49,22 @@ def in_batches(objective: Objective) -> bool:
     return smooth and rows and objective.n_units <= LONGEST
 
 
+Draw = Callable[[int, int], tuple[np.ndarray, Mapping[str, np.ndarray]]]
+"""(first, how many) → weights of data sets, (many, units), and columns of theirs, name → (many, units)."""
+
+
+def pages(n: int, n_units: int, multiple: int = 1) -> Iterator[tuple[int, int]]:
+    """`n` data sets as (first, how many), so many as memory allows at once, a multiple of `multiple` but for the last."""
+    at_once = max(1, NUMBERS // n_units // multiple) * multiple
+    return ((first, min(at_once, n - first)) for first in range(0, n, at_once))
+
+
 def fit_replicates(
-    objective: Objective,
-    source: Source,
-    z: np.ndarray,
-    weights: np.ndarray,
-    own: Mapping[str, np.ndarray] | None = None,
+    objective: Objective, source: Source, z: np.ndarray, draw: Draw, drawn: Iterable[tuple[int, int]]
 ) -> Replicates:
-    """Fit from `z` to the units with other weights (R, units), and with the columns `own`, name → (R, units)."""
-    at_once = max(1, NUMBERS // objective.n_units) if in_batches(objective) else len(weights)
+    """Fit from `z` to the data sets that `draw` gives, page by page."""
     fit = _side_by_side if in_batches(objective) else _one_by_one
-    parts = [
-        fit(objective, source, z, weights[i : i + at_once], {k: v[i : i + at_once] for k, v in (own or {}).items()})
-        for i in range(0, len(weights), at_once)
-    ]
+    parts = [fit(objective, source, z, *draw(first, many)) for first, many in drawn]
     return Replicates(
         *(np.concatenate([getattr(p, name) for p in parts]) for name in ("u", "coef", "covariance", "reasons"))
     )

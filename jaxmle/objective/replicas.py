@@ -33,13 +33,15 @@ def terms_of_replicas(objective: Objective, u: np.ndarray, columns: Mapping[str,
         # the last ones are done again rather than compiled anew for fewer
         start = min(first, total - many)
         here = slice(start, start + many)
+        calls = []
         for stretch in objective.stretches:
-            part, units = stretch.of, stretch.units
             with runtime.x64():
-                own = {name: _spread(part, name, values[here]) for name, values in columns.items()}
-            args = (objective.likelihood, stretch.length, u[here], own, objective.constants, stretch.data, stretch.span)
-            terms = jax.device_get(runtime.call(_terms, *args)[0])
-            out[here, units] = terms.reshape(many, -1)[:, : len(units)]
+                own = {name: _spread(stretch.of, name, values[here]) for name, values in columns.items()}
+            length, data, span = stretch.length, stretch.data, stretch.span
+            calls.append((objective.likelihood, length, u[here], own, objective.constants, data, span))
+        found = runtime.on_host(objective.run_each(_terms, calls))
+        for stretch, terms in zip(objective.stretches, found):
+            out[here, stretch.units] = terms.reshape(many, -1)[:, : len(stretch.units)]
     return out
 
 

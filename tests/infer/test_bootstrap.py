@@ -7,7 +7,7 @@ from scipy import stats
 
 import jaxmle as jm
 from jaxmle import runtime
-from jaxmle.infer import replicates
+from jaxmle.infer import predict, replicates
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,22 @@ def test_side_by_side_and_one_by_one(fit, monkeypatch):
     for a, b in zip(quick, slow):
         np.testing.assert_allclose(a.coef, b.coef, rtol=1e-6, atol=1e-8)
         np.testing.assert_allclose(a.covariance, b.covariance, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["pairs", "parametric"])
+def test_page_by_page_the_samples_are_the_same(fit, monkeypatch, kind):
+    """Of a thousand samples of many rows, a few are in memory at once."""
+    whole = fit.bootstrap(11, kind=kind, key=4)
+    assert list(replicates.pages(11, 70)) == [(0, 11)]
+    monkeypatch.setattr(replicates, "NUMBERS", 70 * 5)  # five samples of seventy rows, of which two are drawn at a time
+    monkeypatch.setattr(predict, "ROWS_AT_ONCE", 70 * 2)
+    assert list(replicates.pages(11, 70, 2)) == [(0, 4), (4, 4), (8, 3)]
+    paged = fit.bootstrap(11, kind=kind, key=4)
+    monkeypatch.setattr(replicates, "NUMBERS", 10**6)
+    at_once = fit.bootstrap(11, kind=kind, key=4)
+    np.testing.assert_allclose(paged.coef, at_once.coef, rtol=1e-9, atol=1e-12)
+    if kind == "pairs":  # responses drawn two at a time are others than those of eleven
+        np.testing.assert_allclose(paged.coef, whole.coef, rtol=1e-9, atol=1e-12)
 
 
 def test_clusters_are_drawn_whole(data, fit):

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 import jaxmle as jm
+from jaxmle.infer import goodness_of_fit, predict, replicates
 from jaxmle.objective.replicas import terms_of_replicas
 
 N = 50
@@ -90,6 +91,31 @@ def test_counts_have_a_chi_squared(normal):
     assert found.statistic["chi2"] == pytest.approx(np.sum((observed - expected) ** 2 / expected), abs=1e-6)
     assert all(p < 0.02 for p in found.p_value.values())  # geometric counts
     assert "chi2" not in normal[1].p_value
+
+
+@pytest.mark.parametrize(
+    "model", [jm.poisson("c ~ x"), jm.negative_binomial("c"), jm.binomial("s ~ x", trials="n")], ids=str
+)
+def test_cells_are_the_same_by_probabilities_and_by_distribution_functions(model, monkeypatch):
+    fit = jm.fit(model, DATA)
+    added = fit.goodness_of_fit(30)
+    monkeypatch.setattr(goodness_of_fit, "PROBABILITIES", 0)
+    differences = fit.goodness_of_fit(30)
+    assert added.statistic["chi2"] == pytest.approx(differences.statistic["chi2"], rel=1e-9)
+    np.testing.assert_allclose(added.simulated["chi2"], differences.simulated["chi2"], rtol=1e-9)
+
+
+def test_page_by_page_the_distances_are_the_same(monkeypatch):
+    """Of a thousand data sets of many rows, a few are in memory at once; the data themselves count once."""
+    fit = jm.fit(jm.normal("y ~ x"), DATA)
+    monkeypatch.setattr(predict, "ROWS_AT_ONCE", 4 * N)
+    whole = fit.goodness_of_fit(30, key=2)
+    monkeypatch.setattr(replicates, "NUMBERS", 8 * N)
+    paged = fit.goodness_of_fit(30, key=2)
+    assert paged.n == whole.n == 30
+    for name in ("ks", "ad"):
+        assert paged.statistic[name] == pytest.approx(whole.statistic[name], rel=1e-9)
+        np.testing.assert_allclose(paged.simulated[name], whole.simulated[name], rtol=1e-6)
 
 
 def test_the_chi_squared_has_a_degree_of_freedom_less_for_each_parameter():

@@ -104,7 +104,16 @@ def test_a_family_runs_nothing_eagerly_either(compiled, family):
     table = {"counts": rng.poisson(np.exp(0.5 + 0.3 * z)), "times": rng.gamma(2.0, np.exp(0.3 * z)), "z": z}
     table |= {"shares": 0.05 + 0.9 * rng.random(150), "events": (rng.random(150) < 0.6).astype(float)}
     str(jm.fit(getattr(jm, family)(f"{FAMILIES[family]} ~ z"), table))
-    ours = {"_forward", "_values", "_mapped", "evaluate", "naturalise_blocks", "unconstrained", "_jacobians", "per_unit"}
+    ours = {
+        "_forward",
+        "_values",
+        "_mapped",
+        "evaluate",
+        "naturalise_blocks",
+        "unconstrained",
+        "_jacobians",
+        "per_unit",
+    }
     assert set(compiled) <= ours
 
 
