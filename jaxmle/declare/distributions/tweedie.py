@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...numerics import log1mexp, log_gammainc, log_gammaincc, logaddexp, logsumexp
+from ...numerics.compound import TERMS, compound_series, corrections, spaced
 from ...numerics.deviances import less_expm1
-from ...numerics.stirling import SHIFT, stirling_series
 from ..domains import Interval, Positive
 from . import numeric
 from .base import Distribution, weighted_mean, weighted_variance
@@ -21,16 +21,12 @@ from .supports import NONNEGATIVE
 
 LOG_2PI = math.log(2 * math.pi)
 
-TERMS = 112
-"""Terms of the series. The first 112 suffice until their peak is at 41, and are then far below it at the ends."""
-
 
 class Tweedie(Distribution):
     """The Tweedie distribution: Var Y = dispersion mean^power with 1 < power < 2, and P(Y = 0) > 0.
 
-    The sum of N gamma variables, N a Poisson one. Its density is a series over N (Dunn and Smyth, 2005), each term
-    formed as a deviance, so that nothing cancels however far y is from the mean; the terms are evenly spaced where they
-    are many, which sums a smooth bell without error. Held to 1e-11 for powers from 1.01 to 1.99.
+    The sum of N gamma variables, N a Poisson one. Its density is a deviance and a series over N that does not depend on the
+    mean (`compound_series`), so that nothing cancels however far y is from it. Held to 1e-11 for powers from 1.01 to 1.99.
     """
 
     mean: Positive
@@ -49,30 +45,24 @@ class Tweedie(Distribution):
         log_scale = above * log_mean + log_phi + jnp.log(above)
         return log_rate, log_scale, jnp.log(below) - jnp.log(above), below / above
 
-    def _counts(self, y: Any) -> tuple[Any, Any]:
-        """Values of N around the largest term of the density at y, and their spacing; constants in differentiation."""
-        peak = self._peak(y)
-        return _spaced(peak, jnp.sqrt(peak * (self.power - 1)))
-
     def _peak(self, y: Any) -> Any:
         """The N of the largest term of the density at y."""
         below = 2 - self.power
         return jnp.exp(below * jnp.log(y) - self.log_of("dispersion")) / below
 
-    def _log_terms(self, y: Any, n: Any) -> Any:
-        """log of P(N = n) times the density of n gamma variables at y."""
-        log_rate, log_scale, log_alpha, alpha = self._compound()
-        shape = n * alpha
-        log_ratio = jnp.log(y) - log_scale - log_alpha - jnp.log(n)  # y over its mean
-        poisson = n * less_expm1(log_rate - jnp.log(n)) - _correction(n)
-        return poisson + shape * less_expm1(log_ratio) - _correction(shape) + 0.5 * log_alpha - LOG_2PI
-
     def log_prob(self, y: Any) -> Any:
         inside = (y > 0) & (y < jnp.inf)
-        x = jnp.where(inside, y, 1.0)
-        n, step = self._counts(x)
-        series = logsumexp(self._log_terms(x, n)) + jnp.log(step) - jnp.log(x)
-        return jnp.where(inside, series, jnp.where(y == 0, -jnp.exp(self._compound()[0]), -jnp.inf))
+        log_y = jnp.log(jnp.where(inside, y, 1.0))
+        at_mean, deviance = self._parts(log_y)
+        return jnp.where(inside, at_mean - deviance, jnp.where(y == 0, -jnp.exp(self._compound()[0]), -jnp.inf))
+
+    def _parts(self, log_y: Any) -> tuple[Any, Any]:
+        """The log density at y if that is the mean, and what is lost where it is not: half a deviance over dispersion."""
+        above, below = self.power - 1, 2 - self.power
+        alpha, away = below / above, self.log_of("mean") - log_y
+        log_peak = below * log_y - self.log_of("dispersion") - jnp.log(below)
+        lost = less_expm1(below * away) + alpha * less_expm1(-above * away)
+        return compound_series(log_peak, alpha) - log_y, -jnp.exp(log_peak) * lost
 
     def expectation(self) -> Any:
         return self.mean
@@ -85,9 +75,10 @@ class Tweedie(Distribution):
         log_rate, log_scale, _, alpha = self._compound()
         edge = jnp.maximum(y, self.mean) if upper else jnp.minimum(y, self.mean)
         peak = self._peak(edge)
-        n, step = _spaced(peak, jnp.sqrt(peak))
+        low, step, _ = jax.lax.stop_gradient(spaced(peak, jnp.sqrt(peak)))
+        n = low + step * jnp.arange(TERMS, dtype=low.dtype)
         tail = (log_gammaincc if upper else log_gammainc)(n * alpha, jnp.exp(jnp.log(y) - log_scale))
-        poisson = n * less_expm1(log_rate - jnp.log(n)) - _correction(n) - 0.5 * (LOG_2PI + jnp.log(n))
+        poisson = n * less_expm1(log_rate - jnp.log(n)) - corrections(n, jnp.log(n))[0] - 0.5 * (LOG_2PI + jnp.log(n))
         return logsumexp(poisson + tail) + jnp.log(step)
 
     def _log_smaller(self, y: Any) -> tuple[Any, Any]:
@@ -125,12 +116,7 @@ class Tweedie(Distribution):
         return self.dispersion
 
     def saturated_log_prob(self, y: Any) -> Any:
-        above, below = self.power - 1, 2 - self.power
-        log_mean = self.log_of("mean")
-        x = jnp.where(y > 0, y, 1.0)
-        own = jnp.where(y > 0, -jnp.exp(below * jnp.log(x)) / (above * below), 0.0)
-        half = own + y * jnp.exp(-above * log_mean) / above + jnp.exp(below * log_mean) / below
-        return self.log_prob(y) + half / self.dispersion
+        return jnp.where(y > 0, self._parts(jnp.log(jnp.where(y > 0, y, 1.0)))[0], 0.0)
 
     @classmethod
     def degenerate(cls, y: np.ndarray, known: Mapping[str, np.ndarray]) -> str | None:
@@ -144,23 +130,3 @@ class Tweedie(Distribution):
     def starts(cls, y: np.ndarray, weights: np.ndarray, known: Mapping[str, np.ndarray]) -> dict[str, Any]:
         mean = max(weighted_mean(y, weights), 1e-300)
         return {"mean": mean, "dispersion": weighted_variance(y, weights) / mean**1.5, "power": 1.5}
-
-
-def _spaced(peak: Any, width: Any) -> tuple[Any, Any]:
-    """Whole numbers from 1, or evenly spaced ones, that cover a bell about `peak`, and their spacing."""
-    low = jnp.maximum(1.0, jnp.floor(peak - 9 * width - 4))
-    step = jnp.maximum(1.0, (peak + 9.5 * width + 10 - low) / (TERMS - 1))
-    counts = low + step * jnp.arange(TERMS, dtype=low.dtype)
-    return jax.lax.stop_gradient(counts), jax.lax.stop_gradient(step)
-
-
-def _correction(x: Any) -> Any:
-    """Stirling's correction to an absolute 1e-14, which a term of a series needs; cheaper than the exact one."""
-    small = x < SHIFT
-    low = jnp.where(small, x, 1.0)
-    product = low
-    for j in range(1, SHIFT):
-        product = product * (low + j)
-    high = low + SHIFT
-    shift = (high - 0.5) * jnp.log(high) - SHIFT - (low - 0.5) * jnp.log(low) - jnp.log(product)
-    return stirling_series(jnp.where(small, high, x)) + jnp.where(small, shift, 0.0)
