@@ -158,10 +158,13 @@ def cross_validate(
         out = codes == fold
         share = 1 - sizes[fold] / weights.sum()
         without = objective.weighted(np.where(out, 0.0, weights))
+        left = np.zeros_like(path.z[0])  # how far the fit without the fold ends from that to all data
         for k, strength in enumerate(path.strengths):
-            solution = setting.solve(share * strength, path.z[k], without)
+            z = np.where(path.z[k] == 0, 0.0, path.z[k] + left)
+            solution = setting.solve(setting.at(share * strength, without), share * strength, z)
             if solution.stop == INTERRUPTED:
                 raise KeyboardInterrupt
+            left = solution.z - path.z[k]
             scores[fold, k] = weights[out] @ scored.terms(solution.z)[out] / sizes[fold]
     name = score if isinstance(score, str) else getattr(score, "__name__", "score")
     return CrossValidation(path, codes, scores, sizes, name, larger)

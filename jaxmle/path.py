@@ -23,6 +23,7 @@ from .objective.shrinkage import shrinkage_of
 from .report.plots.paths import plot_path
 from .result import Fit
 from .solve.newton import Newton
+from .solve.proximal import weights_of
 from .solve.solver import DONE, FAILED, INTERRUPTED, Solution
 
 LEAST_RATIO = 1e-3
@@ -48,9 +49,16 @@ class Setting:
         assert self.objective.shrinkage is not None
         return replace(objective, shrinkage=self.objective.shrinkage.times(strength))
 
-    def solve(self, strength: float, z: np.ndarray, objective: Objective | None = None) -> Solution:
+    def weaker(self, strength: float, before: Objective, end: Solution) -> Objective:
+        """The objective at another strength, which knows what it is where the search at the one before ended."""
+        if end.gradient is None or end.hessian is None:
+            return self.at(strength)
+        assert self.objective.shrinkage is not None
+        smooth = Evaluation(end.value - float(weights_of(before) @ np.abs(end.z)), end.gradient, end.hessian)
+        return before.shrunk(self.objective.shrinkage.times(strength), end.z, smooth)
+
+    def solve(self, there: Objective, strength: float, z: np.ndarray) -> Solution:
         """The minimum at a strength, from `z`."""
-        there = self.at(strength, objective)
         method = configured(method_for(there, None)[0], self.tol, self.max_steps, 0)
         with blas.one_thread:
             solution = method.minimise(there, z)
@@ -111,8 +119,8 @@ class Path:
             strength = float(self.penalty.at(strength).strength or 0.0)
             nearest = int(np.argmin(np.abs(self.strengths - strength)))
         s = self.setting
-        solution = s.solve(strength, self.z[nearest])
         objective = s.at(strength)
+        solution = s.solve(objective, strength, self.z[nearest])
         why = method_for(objective, None)[1]
         words = penalty_words(self.penalty.at(strength))
         return conclude(s.table, s.built, objective, solution, s.at_start, why, False, words, s.refit)
@@ -258,18 +266,20 @@ def _null(setting: Setting, z: np.ndarray, size: np.ndarray) -> tuple[float, np.
 def _along(setting: Setting, strengths: np.ndarray, z: np.ndarray) -> Path:
     """The fits at decreasing strengths, each from the one before; an interrupt from the keyboard ends the path there."""
     points, estimates, values, gaps, converged = [], [], [], [], []
-    index = reported_index(setting.objective)
+    index, before = reported_index(setting.objective), None
     for strength in strengths:
-        solution = setting.solve(strength, z)
+        objective = setting.at(strength) if before is None else setting.weaker(strength, *before)
+        solution = setting.solve(objective, strength, z)
         if solution.stop == INTERRUPTED:
             break
-        objective, z = setting.at(strength), solution.z
+        z, before = solution.z, (objective, solution)
         gaps.append(np.nan)
         if solution.hessian is not None and objective.l1 is not None:
             gaps[-1] = duality_gap(objective, z, Evaluation(solution.value, solution.gradient, solution.hessian))
         points.append(z)
         estimates.append(np.asarray(objective.natural(z)[1])[index])
-        values.append(-objective.evaluate(z, "value", penalised=False).value)
+        penalty = sum(objective.penalty("value", objective.to_u(z))) + float(weights_of(objective) @ np.abs(z))
+        values.append(penalty - solution.value)
         converged.append(solution.stop == DONE)
     if not points:
         raise KeyboardInterrupt

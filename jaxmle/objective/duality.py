@@ -18,9 +18,13 @@ import numpy as np
 from .. import runtime
 from . import chain, passes
 from .concavity import concave
+from .line import summed
 from .objective import Objective
 from .passes import Evaluation
 from .rows import Program, log_densities, split
+
+MOST_STEPS, NEAR = 30, 1e-9
+"""Of Newton's method in each row, and how short a last one is: what it leaves is its square."""
 
 INWARD = 1e-12
 """How far inside its bounds the dual point is kept, for rounding."""
@@ -90,14 +94,11 @@ def is_convex(objective: Objective) -> bool:
 def _divergence(objective: Objective, u: np.ndarray, move: np.ndarray, share: float) -> tuple[float, np.ndarray] | None:
     """Σ w·[φ(η) − φ(η̃) − θ(η − η̃)] for θ = φ'(η̃) ≈ share·(φ'(η) + φ''(η)·Xmove), and Xᵀ(wθ) by entry of `u`."""
     program, constants = objective.likelihood, objective.constants
-    total, pulled = 0.0, np.zeros(len(u))
-    for stretch in objective.stretches:
-        where = stretch.data, stretch.span
-        etas = objective.run(passes.predictors, program, stretch.length, (u, move), *where)
-        args = (program, u, etas, np.float64(share), constants, *where)
-        divergence, v = jax.device_get(objective.run(dual_point, *args))
-        total, pulled = total + float(divergence), pulled + v
-    return (total, pulled) if np.isfinite(total) and np.isfinite(pulled).all() else None
+    stretches = objective.stretches
+    etas = objective.run_each(passes.predictors, [(program, s.length, (u, move), s.data, s.span) for s in stretches])
+    calls = [(program, u, e, np.float64(share), constants, s.data, s.span) for e, s in zip(etas, stretches)]
+    total, pulled = summed(runtime.on_host(objective.run_each(dual_point, calls)))
+    return (float(total), pulled) if np.isfinite(total) and np.isfinite(pulled).all() else None
 
 
 @partial(runtime.jit, static_argnums=0)
@@ -115,12 +116,14 @@ def dual_point(
         first, second = curved(eta)
         wanted = share * (first + second * along[0])
 
-        def closer(_: Any, e: jax.Array) -> jax.Array:
+        def closer(state: tuple) -> tuple:
+            i, _, e = state
             d, h = curved(e)
-            step = jnp.where(h > 0, (wanted - d) / jnp.where(h > 0, h, 1.0), 0.0)
-            return e + jnp.clip(step, -1.0, 1.0)
+            step = jnp.clip(jnp.where(h > 0, (wanted - d) / jnp.where(h > 0, h, 1.0), 0.0), -1.0, 1.0)
+            return i + 1, jnp.max(jnp.abs(step)), e + step
 
-        there = jax.lax.fori_loop(0, 30, closer, eta + along)
+        far = lambda state: (state[0] < MOST_STEPS) & (state[1] > NEAR)
+        there = jax.lax.while_loop(far, closer, (0, jnp.array(jnp.inf, eta.dtype), eta + along))[2]
         value, theta = slope(there)
         weights = chunk["weights"]
         # padding repeats a real row, of weight zero

@@ -31,6 +31,10 @@ class Shrinkage:
     def times(self, strength: float) -> Shrinkage:
         return Shrinkage(self.l1 * strength, self.l2 * strength, self.tilt * strength)
 
+    def less(self, other: Shrinkage) -> Shrinkage:
+        """What it adds that the other does not."""
+        return Shrinkage(self.l1 - other.l1, self.l2 - other.l2, self.tilt - other.tilt)
+
     def on_face(self, signs: np.ndarray) -> Shrinkage:
         """The smooth function that it is where `u` has these signs."""
         return replace(self, l1=np.zeros_like(self.l1), tilt=self.tilt + self.l1 * signs)

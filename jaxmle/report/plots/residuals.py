@@ -17,6 +17,9 @@ PARTS = ("fitted", "qq", "histogram", "scale")
 STRETCHES = 12
 """Of the fitted values, in each of which a trend is a mean."""
 
+BAND = 401
+"""Points at which the band of a normal plot is computed, evenly spaced, where there are more."""
+
 LIMIT = 4.0
 """Half the range of a histogram of standard normal numbers, at least."""
 
@@ -114,8 +117,10 @@ def _qq(ax: Axes, residuals: np.ndarray, weights: np.ndarray) -> None:
     total = w.sum()
     rank = np.cumsum(w) - 0.5 * w + 0.5  # of n numbers, i
     theory = ndtri((rank - 0.5) / total)
-    low, high = (ndtri(betaincinv(rank, total + 1 - rank, q)) for q in (0.025, 0.975))
-    ax.fill_between(theory, low, high, color=DATA, alpha=0.45, linewidth=0, label="95 % pointwise")
+    band = np.unique(np.searchsorted(theory, np.linspace(theory[0], theory[-1], BAND)))  # the same of fewer points
+    at, i = theory[band], rank[band]
+    low, high = (ndtri(betaincinv(i, total + 1 - i, q)) for q in (0.025, 0.975))
+    ax.fill_between(at, low, high, color=DATA, alpha=0.45, linewidth=0, label="95 % pointwise")
     ends = np.array([theory[0], theory[-1]])
     ax.plot(ends, ends, color=INK, linewidth=1)
     points(ax, theory, y, color=FITTED, alpha=0.8)
