@@ -49,6 +49,23 @@ def test_every_fit_of_a_path_is_the_fit_of_its_strength(path):
     assert "lasso, strength 3" in str(between)
 
 
+@pytest.mark.parametrize("penalty", [Lasso(), Ridge(), ElasticNet(l1_ratio=0.4)], ids=str)
+def test_a_strength_knows_what_the_one_before_ended_with(penalty):
+    """The likelihood there is the same, and of a ridge it is known what it adds: a search begins with no pass."""
+    path = fit_path(COUNTS, DATA, penalty, n_strengths=4)
+    setting, (first, second) = path.setting, path.strengths[:2]
+    before = setting.at(first)
+    end = setting.solve(before, first, path.z[0])
+    after = setting.weaker(second, before, end)
+    passes = dict(after.tally.passes)
+    known = after.evaluate(end.z)
+    assert dict(after.tally.passes) == passes
+    anew = setting.at(second).evaluate(end.z)
+    assert known.value == pytest.approx(anew.value, rel=1e-12)
+    np.testing.assert_allclose(known.gradient, anew.gradient, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(known.matrix, anew.matrix, rtol=1e-9, atol=1e-9)
+
+
 def test_where_glmnet_begins():
     """glmnet 4.1-6: lambda[1]·n, without and with standardisation."""
     start = lambda model, penalty: fit_path(model, DATA, penalty, n_strengths=1).strengths[0]

@@ -61,6 +61,19 @@ def test_limits_of_quantiles_are_those_of_order_statistics(line):
     assert [first.min(), first.max()] == pytest.approx(expected)
 
 
+def test_of_many_rows_the_limits_are_computed_at_some():
+    rng = np.random.default_rng(0)
+    many = jm.fit(jm.normal("y"), {"y": rng.normal(size=20_000)})
+    corners = plot_residuals(many, parts="qq").collections[0].get_paths()[0].vertices
+    assert len(corners) < 1000
+    rank = stats.norm.cdf(corners[:, 0]) * 20_000 + 0.5  # of each corner, two of which have one rank
+    upper = stats.norm.ppf(stats.beta.ppf(0.975, rank, 20_001 - rank))
+    lower = stats.norm.ppf(stats.beta.ppf(0.025, rank, 20_001 - rank))
+    assert np.minimum(np.abs(corners[:, 1] - upper), np.abs(corners[:, 1] - lower)).max() < 1e-6
+    assert corners[:, 0].min() == pytest.approx(stats.norm.ppf(0.5 / 20_000))
+    assert corners[:, 0].max() == pytest.approx(-stats.norm.ppf(0.5 / 20_000))
+
+
 def test_the_trend_is_the_mean_in_stretches():
     data = {"y": np.tile([1.0, 3.0, 6.0], 40), "g": np.tile([0, 0, 1], 40)}
     ax = plot_residuals(jm.fit(jm.normal("y ~ g"), data), parts="fitted")
