@@ -239,7 +239,7 @@ def bootstrap(
         clusters: codes from zero, one for each unit: whole clusters are drawn.
         draw: for a parametric bootstrap, (first, how many) → name of a column → drawn responses, (how many, units).
     """
-    objective, z = optimum.objective, optimum.z
+    objective, z, rows = optimum.objective, optimum.z, len(source.rows)
     weights, rng = objective.weights(), np.random.default_rng(key)
     if draw is not None:
         kind = "parametric"
@@ -247,7 +247,7 @@ def bootstrap(
     else:
         kind = "pairs" if clusters is None else "cluster"
         sample = lambda _, many: (_counts(weights, clusters, many, rng), {})
-    found = fit_replicates(objective, source, z, sample, pages(n, objective.n_units, together(objective.n_units)))
+    found = fit_replicates(objective, source, z, sample, pages(n, rows, together(rows)))
     reported = Reported.at(objective, z)
     good = np.array(found.reasons == "")
     return Bootstrap(

@@ -53,9 +53,9 @@ Draw = Callable[[int, int], tuple[np.ndarray, Mapping[str, np.ndarray]]]
 """(first, how many) → weights of data sets, (many, units), and columns of theirs, name → (many, units)."""
 
 
-def pages(n: int, n_units: int, multiple: int = 1) -> Iterator[tuple[int, int]]:
+def pages(n: int, rows: int, multiple: int = 1) -> Iterator[tuple[int, int]]:
     """`n` data sets as (first, how many), so many as memory allows at once, a multiple of `multiple` but for the last."""
-    at_once = max(1, NUMBERS // n_units // multiple) * multiple
+    at_once = max(1, NUMBERS // rows // multiple) * multiple
     return ((first, min(at_once, n - first)) for first in range(0, n, at_once))
 
 
