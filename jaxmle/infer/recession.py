@@ -110,14 +110,16 @@ def follow(
                 break
             return None
         out.append(v)
-    rises = []
-    for t in (*LENGTHS, 64.0):  # a search may have gone far
+    rises = soon = False
+    for i, t in enumerate((*LENGTHS, 64.0)):  # a search may have gone far
         v = objective.evaluate(z - t * step).value
-        rises.append(
-            np.isposinf(v) or (v > value + 3 * slack and v - value > 30 * _noise(objective, z - t * step, step))
-        )
         back.append(v)
-    if not any(rises):
+        if not rises and (
+            np.isposinf(v) or v > value + 3 * slack
+        ):  # one is enough, and its noise takes nine evaluations
+            rises = bool(np.isposinf(v) or v - value > 30 * _noise(objective, z - t * step, step))
+            soon = rises and i < 3
+    if not rises:
         return None
     if len(out) >= 4:
         gains = -np.diff(out)
@@ -125,7 +127,7 @@ def follow(
     steepness = (back[4] - back[3]) / (LENGTHS[3] - LENGTHS[2])
     if steepness > 0.5 and -slope > 0.5 * steepness:  # no less steep here than far back
         return "unlimited"
-    return "limit" if not any(rises[:3]) else None
+    return None if soon else "limit"
 
 
 def _noise(objective: Objective, z: np.ndarray, step: np.ndarray) -> float:
