@@ -159,7 +159,7 @@ class Evaluation:
 
 def formulaic(module: str = "") -> Any:
     """The package formulaic, or one of its modules; raises an error that names the extra where it is missing."""
-    return optional(f"formulaic.{module}" if module else "formulaic", "Formulas need formulaic", "formulas")
+    return optional(f"formulaic.{module}" if module else "formulaic", "This formula needs formulaic", "formulas")
 
 
 def number_of(value: Any) -> np.ndarray:

@@ -264,7 +264,7 @@ def test_a_missing_formulaic_names_the_extra(monkeypatch):
     for name in [m for m in sys.modules if m.split(".")[0] == "formulaic"]:
         monkeypatch.setitem(sys.modules, name, None)
     formula._read.cache_clear()  # what was read before needs no formulaic
-    with refused("pip install 'jaxmle[formulas]'", error=(DataError, ImportError)):
+    with refused("This formula needs formulaic: pip install 'jaxmle[formulas]'", error=(DataError, ImportError)):
         bind("~ x * z", TABLE, "rate")
 
 
