@@ -49,13 +49,13 @@ class Setting:
         assert self.objective.shrinkage is not None
         return replace(objective, shrinkage=self.objective.shrinkage.times(strength))
 
-    def weaker(self, strength: float, before: Objective, end: Solution) -> Objective:
+    def weaker(self, strength: float, before: Objective, z: np.ndarray, known: Evaluation) -> Objective:
         """The objective at another strength, which knows what it is where the search at the one before ended."""
-        if end.gradient is None or end.hessian is None:
-            return self.at(strength)
-        assert self.objective.shrinkage is not None
-        smooth = Evaluation(end.value - float(weights_of(before) @ np.abs(end.z)), end.gradient, end.hessian)
-        return before.shrunk(self.objective.shrinkage.times(strength), end.z, smooth)
+        there = self.at(strength)
+        if known.gradient is None or known.matrix is None:
+            return there
+        assert there.shrinkage is not None
+        return before.shrunk(there.shrinkage, z, known)
 
     def solve(self, there: Objective, strength: float, z: np.ndarray) -> Solution:
         """The minimum at a strength, from `z`."""
@@ -272,14 +272,15 @@ def _along(setting: Setting, strengths: np.ndarray, z: np.ndarray) -> Path:
         solution = setting.solve(objective, strength, z)
         if solution.stop == INTERRUPTED:
             break
-        z, before = solution.z, (objective, solution)
+        z = solution.z
+        smooth = solution.value - float(weights_of(objective) @ np.abs(z))  # without the corners
+        before = objective, z, Evaluation(smooth, solution.gradient, solution.hessian)
         gaps.append(np.nan)
         if solution.hessian is not None and objective.l1 is not None:
             gaps[-1] = duality_gap(objective, z, Evaluation(solution.value, solution.gradient, solution.hessian))
         points.append(z)
         estimates.append(np.asarray(objective.natural(z)[1])[index])
-        penalty = sum(objective.penalty("value", objective.to_u(z))) + float(weights_of(objective) @ np.abs(z))
-        values.append(penalty - solution.value)
+        values.append(sum(objective.penalty("value", objective.to_u(z))) - smooth)
         converged.append(solution.stop == DONE)
     if not points:
         raise KeyboardInterrupt

@@ -25,7 +25,7 @@ from .intervals import check_level
 from .marginal import cells, expected_counts
 from .predict import responses, together
 from .profile import optimum_of
-from .replicates import fit_replicates, pages
+from .replicates import fit_page, pages
 from .statements import Tail
 
 FEWEST = 20
@@ -143,8 +143,7 @@ def goodness_of_fit(fit: Any, n: int, key: int) -> GoodnessOfFit:
     u, y, parts, reasons = objective.to_u(optimum.z)[None], seen[None], [], []
     for first, many in pages(n, len(seen), together(len(seen))):
         drawn = responses(fit.model, fit.estimates, used, many, key, first)
-        sample = lambda _, many, drawn=drawn: (np.ones((many, len(seen))), drawn)
-        found = fit_replicates(objective, fit.session.source, optimum.z, sample, [(first, many)])
+        found = fit_page(objective, fit.session.source, optimum.z, np.ones((many, len(seen))), drawn)
         good = found.reasons == ""
         reasons.append(found.reasons[~good])
         if good.any() or not first:

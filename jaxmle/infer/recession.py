@@ -114,9 +114,8 @@ def follow(
     for i, t in enumerate((*LENGTHS, 64.0)):  # a search may have gone far
         v = objective.evaluate(z - t * step).value
         back.append(v)
-        if not rises and (
-            np.isposinf(v) or v > value + 3 * slack
-        ):  # one is enough, and its noise takes nine evaluations
+        above = np.isposinf(v) or v > value + 3 * slack
+        if above and not rises:  # one is enough, and its noise takes nine evaluations
             rises = bool(np.isposinf(v) or v - value > 30 * _noise(objective, z - t * step, step))
             soon = rises and i < 3
     if not rises:

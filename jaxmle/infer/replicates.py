@@ -63,11 +63,18 @@ def fit_replicates(
     objective: Objective, source: Source, z: np.ndarray, draw: Draw, drawn: Iterable[tuple[int, int]]
 ) -> Replicates:
     """Fit from `z` to the data sets that `draw` gives, page by page."""
-    fit = _side_by_side if in_batches(objective) else _one_by_one
-    parts = [fit(objective, source, z, *draw(first, many)) for first, many in drawn]
+    parts = [fit_page(objective, source, z, *draw(first, many)) for first, many in drawn]
     return Replicates(
         *(np.concatenate([getattr(p, name) for p in parts]) for name in ("u", "coef", "covariance", "reasons"))
     )
+
+
+def fit_page(
+    objective: Objective, source: Source, z: np.ndarray, weights: np.ndarray, own: Mapping[str, np.ndarray]
+) -> Replicates:
+    """Fit from `z` to the units with other weights (R, units), and with the columns `own`, name → (R, units)."""
+    fit = _side_by_side if in_batches(objective) else _one_by_one
+    return fit(objective, source, z, weights, own)
 
 
 def _side_by_side(

@@ -268,7 +268,8 @@ class Objective:
     def shrunk(self, shrinkage: Shrinkage, z: np.ndarray, known: Evaluation) -> Objective:
         """The same objective with another shrinkage, which knows what it is at `z`: `known`, but for what they differ by."""
         other, u = replace(self, shrinkage=shrinkage), self.to_u(z)
-        more = shrinkage.less(self.shrinkage).smooth("hessian", u) if self.shrinkage else shrinkage.smooth("hessian", u)
+        assert self.shrinkage is not None
+        more = shrinkage.less(self.shrinkage).smooth("hessian", u)
         other._recent.at(z, lambda: Evaluation(*map(np.add, known, self.in_z(more))))
         return other
 

@@ -7,8 +7,10 @@ import jaxmle as jm
 from jaxmle.cross_validation import cross_validate
 from jaxmle.declare.catalogue import normal, poisson
 from jaxmle.declare.penalties import ElasticNet, Lasso, Ridge
+from jaxmle.objective.passes import Evaluation
 from jaxmle.path import fit_path
 from jaxmle.runtime import Compilation
+from jaxmle.solve.proximal import weights_of
 
 from .models import fit
 from .test_penalties import COUNTS, DATA, LOGISTIC, TERMS, X, array
@@ -56,7 +58,8 @@ def test_a_strength_knows_what_the_one_before_ended_with(penalty):
     setting, (first, second) = path.setting, path.strengths[:2]
     before = setting.at(first)
     end = setting.solve(before, first, path.z[0])
-    after = setting.weaker(second, before, end)
+    smooth = end.value - weights_of(before) @ np.abs(end.z)
+    after = setting.weaker(second, before, end.z, Evaluation(smooth, end.gradient, end.hessian))
     passes = dict(after.tally.passes)
     known = after.evaluate(end.z)
     assert dict(after.tally.passes) == passes

@@ -45,10 +45,10 @@ class Tweedie(Distribution):
         log_scale = above * log_mean + log_phi + jnp.log(above)
         return log_rate, log_scale, jnp.log(below) - jnp.log(above), below / above
 
-    def _peak(self, y: Any) -> Any:
-        """The N of the largest term of the density at y."""
+    def _log_peak(self, log_y: Any) -> Any:
+        """The logarithm of the N of the largest term of the density at y."""
         below = 2 - self.power
-        return jnp.exp(below * jnp.log(y) - self.log_of("dispersion")) / below
+        return below * log_y - self.log_of("dispersion") - jnp.log(below)
 
     def log_prob(self, y: Any) -> Any:
         inside = (y > 0) & (y < jnp.inf)
@@ -60,7 +60,7 @@ class Tweedie(Distribution):
         """The log density at y if that is the mean, and what is lost where it is not: half a deviance over dispersion."""
         above, below = self.power - 1, 2 - self.power
         alpha, away = below / above, self.log_of("mean") - log_y
-        log_peak = below * log_y - self.log_of("dispersion") - jnp.log(below)
+        log_peak = self._log_peak(log_y)
         lost = less_expm1(below * away) + alpha * less_expm1(-above * away)
         return compound_series(log_peak, alpha) - log_y, -jnp.exp(log_peak) * lost
 
@@ -74,7 +74,7 @@ class Tweedie(Distribution):
         """log P(0 < Y <= y), or log P(Y > y): the sum over N of a Poisson probability and a gamma tail."""
         log_rate, log_scale, _, alpha = self._compound()
         edge = jnp.maximum(y, self.mean) if upper else jnp.minimum(y, self.mean)
-        peak = self._peak(edge)
+        peak = jnp.exp(self._log_peak(jnp.log(edge)))
         low, step, _ = jax.lax.stop_gradient(spaced(peak, jnp.sqrt(peak)))
         n = low + step * jnp.arange(TERMS, dtype=low.dtype)
         tail = (log_gammaincc if upper else log_gammainc)(n * alpha, jnp.exp(jnp.log(y) - log_scale))
