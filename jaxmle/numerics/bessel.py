@@ -15,6 +15,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from .floats import floats
+from .logarithms import log, log1p
 from .quadrature import CUT, integral
 
 SMALL = 8.0
@@ -35,7 +36,7 @@ def _v(angle: Array) -> Array:
 
 def _log_mean(k: Array) -> Array:
     """log of the mean of exp(-k v) over the circle, for k >= 8."""
-    return jnp.log(integral(lambda t: jnp.exp(-k[..., None] * _v(t)), _cut(k)) / math.pi)
+    return log(integral(lambda t: jnp.exp(-k[..., None] * _v(t)), _cut(k)) / math.pi)
 
 
 def _mean_v(k: Array) -> Array:
@@ -63,7 +64,7 @@ def _split(k: Array) -> tuple[Array, Array, Array]:
 @jax.custom_jvp
 def _log_i0(k: Array) -> Array:
     small, low, high = _split(k)
-    return jnp.where(small, jnp.log1p(_less_one(0.25 * low * low, 0)), jnp.abs(k) + _log_mean(high))
+    return jnp.where(small, log1p(_less_one(0.25 * low * low, 0)), jnp.abs(k) + _log_mean(high))
 
 
 @_log_i0.defjvp
@@ -104,7 +105,7 @@ def _tail(angle: Array, k: Array) -> Array:
 def log_i0e(k: Array) -> Array:
     """log I0(k) - k for k >= 0."""
     small, low, high = _split(k)
-    return jnp.where(small, jnp.log1p(_less_one(0.25 * low * low, 0)) - low, _log_mean(high))
+    return jnp.where(small, log1p(_less_one(0.25 * low * low, 0)) - low, _log_mean(high))
 
 
 @jax.custom_jvp

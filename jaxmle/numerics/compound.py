@@ -21,6 +21,7 @@ from jax import Array
 
 from .deviances import log1pmx
 from .floats import floats
+from .logarithms import log
 from .stirling import SHIFT, horner, series
 
 TERMS = 112
@@ -62,9 +63,9 @@ def corrections(x: Array, log_x: Array) -> tuple[Array, Array, Array]:
     for j in range(1, SHIFT):
         factor = low + j
         product, slope, bend = product * factor, slope * factor + product, bend * factor + 2.0 * slope
-    log_high, over, ratio = jnp.log(high), 1.0 / low, 1.0 / product
+    log_high, over, ratio = log(high), 1.0 / low, 1.0 / product
     slope, bend = slope * ratio, bend * ratio
-    zeroth += jnp.where(small, (high - 0.5) * log_high - SHIFT - (low - 0.5) * log_low - jnp.log(product), 0.0)
+    zeroth += jnp.where(small, (high - 0.5) * log_high - SHIFT - (low - 0.5) * log_low - log(product), 0.0)
     first += jnp.where(small, log_high - 0.5 * u - log_low + 0.5 * over - slope, 0.0)
     second += jnp.where(small, u + 0.5 * w - over - 0.5 * over * over + (slope * slope - bend), 0.0)
     return zeroth, first, second
@@ -74,7 +75,7 @@ def _moments(log_m: Array, alpha: Array) -> Moments:
     held = jax.lax.stop_gradient
     m = jnp.exp(log_m)
     low, step, count = spaced(held(m), held(jnp.sqrt(m / (1.0 + alpha))))
-    log_alpha = jnp.log(alpha)
+    log_alpha = log(alpha)
 
     def term(n: Array, log_n: Array) -> tuple[Array, Array, Array]:
         """A term, and its first and second derivative by alpha."""
@@ -89,7 +90,7 @@ def _moments(log_m: Array, alpha: Array) -> Moments:
 
     def add(i: Array, sums: tuple[Array, ...]) -> tuple[Array, ...]:
         n = low + i * step
-        log_n = jnp.log(n)
+        log_n = log(n)
         value, first, second = term(n, log_n)
         weight = jnp.exp(value - top - corrections(n, log_n)[0])
         k, g = n - origin, first - slope
@@ -99,7 +100,7 @@ def _moments(log_m: Array, alpha: Array) -> Moments:
     k, g, kk, kg, gg, bent = (s / total for s in sums)
     rise = 1.0 + alpha
     return Moments(
-        top + jnp.log(total * step),
+        top + log(total * step),
         rise * (origin - m + k),
         slope + g,
         rise * (rise * (kk - k * k) - m),
@@ -142,4 +143,4 @@ def compound_series(log_m: Array, alpha: Array) -> Array:
     in the mean, where y is their mean.
     """
     log_m, alpha = floats(log_m, alpha)
-    return _compound_series(log_m, alpha) + 0.5 * jnp.log(alpha) - math.log(2.0 * math.pi)
+    return _compound_series(log_m, alpha) + 0.5 * log(alpha) - math.log(2.0 * math.pi)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from .logarithms import log, log1p
 from .polygammas import digamma
 from .stirling import SHIFT, horner, series
 
@@ -59,7 +60,7 @@ def _less_expm1_jvp(primals: tuple, tangents: tuple) -> tuple:
 
 def log1p_given(u: Array, log1p_u: Array) -> Array:
     """log(1 + u), from u where it is small, and as given elsewhere."""
-    return jnp.where(jnp.abs(u) < NEAR, jnp.log1p(jnp.where(jnp.abs(u) < NEAR, u, 0.0)), log1p_u)
+    return jnp.where(jnp.abs(u) < NEAR, log1p(jnp.where(jnp.abs(u) < NEAR, u, 0.0)), log1p_u)
 
 
 def digamma_less_log(x: Array) -> Array:
@@ -67,7 +68,7 @@ def digamma_less_log(x: Array) -> Array:
     u = 1.0 / jnp.maximum(x, SHIFT)
     total = u * u * horner(series(0), u * u)
     small = jnp.where(x < SHIFT, x, 1.0)
-    return jnp.where(x < SHIFT, digamma(small) - jnp.log(small), -(0.5 * u + total))
+    return jnp.where(x < SHIFT, digamma(small) - log(small), -(0.5 * u + total))
 
 
 @jax.custom_jvp

@@ -12,6 +12,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from .floats import floats
+from .logarithms import log, log1p
 from .polygammas import difference, gammaln, log_gamma, polygamma
 from .stirling import HALF_LOG_2PI, SHIFT, stirling_series
 
@@ -43,7 +44,7 @@ def log_factorial(n: ArrayLike) -> Array:
 
 @jax.custom_jvp
 def _binet_slope(y: Array) -> Array:
-    return jnp.log1p(1.0 / y) - (y + 0.5) / y / (y + 1.0)
+    return log1p(1.0 / y) - (y + 0.5) / y / (y + 1.0)
 
 
 @_binet_slope.defjvp
@@ -56,7 +57,7 @@ def _binet_slope_jvp(primals, tangents):
 @jax.custom_jvp
 def _binet(y: Array) -> Array:
     """What Stirling's correction loses from y to y + 1: (y + 1/2) log(1 + 1/y) - 1."""
-    return (y + 0.5) * jnp.log1p(1.0 / y) - 1.0
+    return (y + 0.5) * log1p(1.0 / y) - 1.0
 
 
 @_binet.defjvp
@@ -82,8 +83,8 @@ def _betaln_large(s: Array, x: Array) -> Array:
     """log beta(s, x) for 10 <= s <= x."""
     corrections = stirling_series(x + s) - stirling_series(x) - stirling_series(s)
     ratio = s / x
-    main = s * jnp.log1p(x / s) + jnp.where(ratio == 0, s, x * jnp.log1p(ratio))
-    return HALF_LOG_2PI - main - 0.5 * (jnp.log(s) - jnp.log1p(ratio)) - corrections
+    main = s * log1p(x / s) + jnp.where(ratio == 0, s, x * log1p(ratio))
+    return HALF_LOG_2PI - main - 0.5 * (log(s) - log1p(ratio)) - corrections
 
 
 @jax.custom_jvp
@@ -115,7 +116,7 @@ def log_choose(x: Array, y: Array) -> Array:
     small, large = jnp.minimum(x, y), jnp.maximum(x, y)
     direct = difference(-1, large + 1.0, small) - _log_factorial(small)
     s, t = jnp.maximum(small, SHIFT), jnp.maximum(large, SHIFT)
-    return jnp.where(small < SHIFT, direct, -_betaln_large(s + 1.0, t + 1.0) - jnp.log(s + t + 1.0))
+    return jnp.where(small < SHIFT, direct, -_betaln_large(s + 1.0, t + 1.0) - log(s + t + 1.0))
 
 
 @log_choose.defjvp

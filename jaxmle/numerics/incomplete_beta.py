@@ -20,6 +20,7 @@ from jax.typing import ArrayLike
 from .deviances import digamma_less_log, log1p_given, log1pmx, reciprocal
 from .floats import floats
 from .gammas import stirling_correction
+from .logarithms import log, log1p
 from .logs import log1mexp, one_minus_exp
 from .polygammas import difference, digamma, polygamma
 from .quadrature import integral, quadratic_reach, reach
@@ -32,7 +33,7 @@ STEPS = 3
 def _offset(a: Array, b: Array, x: Array, y: Array) -> tuple[Array, Array]:
     """u and log(1 + u), where 1 + u = x (a + b) / a is x over its mean."""
     u = (x * b - y * a) / a
-    return u, log1p_given(u, jnp.log(x) + jnp.log(a + b) - jnp.log(a))
+    return u, log1p_given(u, log(x) + log(a + b) - log(a))
 
 
 @jax.custom_jvp
@@ -40,7 +41,7 @@ def log_lead(a: Array, b: Array, x: Array, y: Array) -> Array:
     """log L = log(x**a y**b / (a B(a, b))), for x + y = 1; its derivatives in x and y are those of x**a y**b."""
     corrections = stirling_correction(a + b) - stirling_correction(a) - stirling_correction(b)
     deviance = a * log1pmx(*_offset(a, b, x, y)) + b * log1pmx(*_offset(b, a, y, x))
-    return deviance + 0.5 * (jnp.log(b) - jnp.log(a) - jnp.log(a + b)) - HALF_LOG_2PI + corrections
+    return deviance + 0.5 * (log(b) - log(a) - log(a + b)) - HALF_LOG_2PI + corrections
 
 
 @log_lead.defjvp
@@ -55,7 +56,7 @@ def _slope_a(a: Array, b: Array, x: Array, y: Array) -> Array:
     """log x + psi(a + b) - psi(a + 1)."""
     n = a + b
     large = _offset(a, b, x, y)[1] + digamma_less_log(n) - digamma_less_log(a) - 1.0 / a
-    return jnp.where(a < SHIFT, jnp.log(x) + digamma(n) - digamma(a + 1.0), large)
+    return jnp.where(a < SHIFT, log(x) + digamma(n) - digamma(a + 1.0), large)
 
 
 @_slope_a.defjvp
@@ -70,7 +71,7 @@ def _slope_a_jvp(primals, tangents):
 def _slope_b(a: Array, b: Array, x: Array, y: Array) -> Array:
     """log y + psi(a + b) - psi(b)."""
     large = _offset(b, a, y, x)[1] + digamma_less_log(a + b) - digamma_less_log(b)
-    return jnp.where(b < SHIFT, jnp.log(y) + difference(0, b, a), large)
+    return jnp.where(b < SHIFT, log(y) + difference(0, b, a), large)
 
 
 @_slope_b.defjvp
@@ -87,18 +88,18 @@ def log_series(a: Array, b: Array, x: Array, y: Array) -> Array:
 
     def fall(s, n, c, z):
         grown = z * jnp.expm1(sign * s)
-        return n * jnp.log1p(grown) - sign * c * s, sign * (n * z * jnp.exp(sign * s) / (1.0 + grown) - c)
+        return n * log1p(grown) - sign * c * s, sign * (n * z * jnp.exp(sign * s) / (1.0 + grown) - c)
 
     def start(n, c, z):
         return quadratic_reach(jnp.maximum(sign * (n * z - c), 0.0), n * z * (1.0 - z))
 
     length = reach(fall, start, n, c, z)
     e = lambda v: v[..., None]
-    area = integral(lambda s: jnp.exp(e(sign * c) * s - e(n) * jnp.log1p(e(z) * jnp.expm1(e(sign) * s))), length)
+    area = integral(lambda s: jnp.exp(e(sign * c) * s - e(n) * log1p(e(z) * jnp.expm1(e(sign) * s))), length)
     total = (n - 1.0) * x * area
     for i in range(STEPS - 2, -1, -1):
         total = ((a + b + i) * x / (a + (1.0 + i))) * (1.0 + total)
-    return jnp.log1p(total)
+    return log1p(total)
 
 
 def is_lower(a: Array, b: Array, x: Array, y: Array) -> Array:

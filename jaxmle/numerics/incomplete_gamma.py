@@ -22,6 +22,7 @@ from jax.typing import ArrayLike
 from .deviances import digamma_less_log, log1p_given, log1pmx, reciprocal
 from .floats import floats
 from .gammas import log_factorial, stirling_correction
+from .logarithms import log, log1p
 from .logs import log1mexp, one_minus_exp
 from .polygammas import digamma, polygamma
 from .quadrature import integral, quadratic_reach, reach
@@ -34,14 +35,14 @@ TERMS = 18
 def _offset(a: Array, x: Array) -> tuple[Array, Array]:
     """x / a - 1 and log(x / a)."""
     u = (x - a) / a
-    return u, log1p_given(u, jnp.log(x) - jnp.log(a))
+    return u, log1p_given(u, log(x) - log(a))
 
 
 @jax.custom_jvp
 def log_lead(a: Array, x: Array) -> Array:
     """log D = log(x**a exp(-x) / gamma(a + 1))."""
     u, log_ratio = _offset(a, x)
-    return a * log1pmx(u, log_ratio) - HALF_LOG_2PI - 0.5 * jnp.log(a) - stirling_correction(a)
+    return a * log1pmx(u, log_ratio) - HALF_LOG_2PI - 0.5 * log(a) - stirling_correction(a)
 
 
 @log_lead.defjvp
@@ -54,7 +55,7 @@ def _log_lead_jvp(primals, tangents):
 def _lead_slope(a: Array, x: Array) -> Array:
     """log x - psi(a + 1)."""
     large = _offset(a, x)[1] - digamma_less_log(a) - 1.0 / a
-    return jnp.where(a < SHIFT, jnp.log(x) - digamma(a + 1.0), large)
+    return jnp.where(a < SHIFT, log(x) - digamma(a + 1.0), large)
 
 
 @_lead_slope.defjvp
@@ -68,7 +69,7 @@ def _log_series(a: Array, x: Array) -> Array:
     total = jnp.zeros_like(x)
     for n in range(TERMS, 0, -1):
         total = (x / n) * (1.0 / (a + n) - total)
-    return a * jnp.log(x) - log_factorial(a) + jnp.log1p(-a * total)
+    return a * log(x) - log_factorial(a) + log1p(-a * total)
 
 
 def _log_tail(a: Array, x: Array, lower: Array) -> Array:
@@ -84,7 +85,7 @@ def _log_tail(a: Array, x: Array, lower: Array) -> Array:
     area = integral(lambda s: jnp.exp(e(sign * c) * s - e(x) * jnp.expm1(e(sign) * s)), length)
     # The branch not taken gets an argument of 1, so that it has no infinities to pass on.
     small, large = jnp.where(lower, x * area, 1.0), jnp.where(lower, 1.0, a * area)
-    return log_lead(a, x) + jnp.where(lower, jnp.log1p(small), jnp.log(large))
+    return log_lead(a, x) + jnp.where(lower, log1p(small), log(large))
 
 
 def log_smaller(a: Array, x: Array) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from .floats import floats
+from .logarithms import log, log1p
 
 _EXP_NEAR = 2.0
 _EXP_TERMS = 24
@@ -56,7 +57,7 @@ def log1p_ratio(x: ArrayLike) -> Array:
     r = v / (2.0 + v)  # log(1 + v) = 2 artanh r
     series = 2.0 / (2.0 + v) * _power_series([1.0 / (2 * k + 1) for k in range(_LOG_TERMS)], r * r)
     far = jnp.where(near, 1.0, x)
-    return jnp.where(near, series, jnp.log1p(far) / far)
+    return jnp.where(near, series, log1p(far) / far)
 
 
 def xlogx_less_ratio(x: ArrayLike) -> Array:
@@ -65,7 +66,7 @@ def xlogx_less_ratio(x: ArrayLike) -> Array:
     near = jnp.abs(x) < 0.3
     series = _power_series([(-1.0) ** k / ((k + 1) * (k + 2)) for k in range(32)], jnp.where(near, x, 0.0))
     far = jnp.where(near, 1.0, x)
-    return jnp.where(near, series, ((1.0 + far) * jnp.log1p(far) - far) / (far * far))
+    return jnp.where(near, series, ((1.0 + far) * log1p(far) - far) / (far * far))
 
 
 def log1mexp_exp(u: ArrayLike) -> Array:
@@ -74,7 +75,7 @@ def log1mexp_exp(u: ArrayLike) -> Array:
     left = u < 0
     low = jnp.where(left, u, -1.0)
     high = jnp.clip(u, 0.0, 7.0)  # beyond, all is below the smallest number
-    return jnp.where(left, low + jnp.log(expm1_ratio(-jnp.exp(low))), jnp.log1p(-jnp.exp(-jnp.exp(high))))
+    return jnp.where(left, low + log(expm1_ratio(-jnp.exp(low))), log1p(-jnp.exp(-jnp.exp(high))))
 
 
 def log1p_square(z: ArrayLike) -> Array:
@@ -83,4 +84,4 @@ def log1p_square(z: ArrayLike) -> Array:
     large = jnp.abs(z) > 1.0
     far = jnp.where(large, z, 1.0)
     s = jnp.where(large, 1.0 / far, z)
-    return jnp.log1p(s * s) + jnp.where(large, 2.0 * jnp.log(jnp.abs(far)), 0.0)
+    return log1p(s * s) + jnp.where(large, 2.0 * log(jnp.abs(far)), 0.0)

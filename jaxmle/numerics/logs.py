@@ -14,6 +14,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from .floats import floats
+from .logarithms import log, log1p
 
 
 @jax.custom_jvp
@@ -31,7 +32,7 @@ def _bose_jvp(primals, tangents):
 
 @jax.custom_jvp
 def _log1mexp(x: Array) -> Array:
-    return jnp.where(x < math.log(2.0), jnp.log(-jnp.expm1(-x)), jnp.log1p(-jnp.exp(-x)))
+    return jnp.where(x < math.log(2.0), log(-jnp.expm1(-x)), log1p(-jnp.exp(-x)))
 
 
 @_log1mexp.defjvp
@@ -77,7 +78,8 @@ def _sigmoid_jvp(primals, tangents):
 @jax.custom_jvp
 def _bell(x: Array) -> Array:
     """The logistic density, sigmoid(x) sigmoid(-x)."""
-    return _sigmoid(x) * _sigmoid(-x)
+    e = jnp.exp(-jnp.abs(x))
+    return e / ((1.0 + e) * (1.0 + e))
 
 
 @_bell.defjvp
@@ -95,7 +97,7 @@ def sigmoid(x: ArrayLike) -> Array:
 
 @jax.custom_jvp
 def _log1pexp(x: Array) -> Array:
-    return jnp.maximum(x, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+    return jnp.maximum(x, 0.0) + log1p(jnp.exp(-jnp.abs(x)))
 
 
 @_log1pexp.defjvp
@@ -130,8 +132,8 @@ def _logit_slope_jvp(primals, tangents):
 
 @jax.custom_jvp
 def _logit(p: Array) -> Array:
-    central = jnp.log1p((2.0 * p - 1.0) / (1.0 - p))
-    return jnp.where(jnp.abs(p - 0.5) < 0.25, central, jnp.log(p) - jnp.log1p(-p))
+    central = log1p((2.0 * p - 1.0) / (1.0 - p))
+    return jnp.where(jnp.abs(p - 0.5) < 0.25, central, log(p) - log1p(-p))
 
 
 @_logit.defjvp
@@ -163,7 +165,7 @@ def _share(a: Array, b: Array) -> Array:
 
 @jax.custom_jvp
 def _logaddexp(a: Array, b: Array) -> Array:
-    return jnp.maximum(a, b) + jnp.log1p(jnp.exp(-jnp.abs(_gap(a, b))))
+    return jnp.maximum(a, b) + log1p(jnp.exp(-jnp.abs(_gap(a, b))))
 
 
 @_logaddexp.defjvp

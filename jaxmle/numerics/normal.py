@@ -19,6 +19,7 @@ from jax.scipy.special import erfc
 from jax.typing import ArrayLike
 
 from .floats import floats
+from .logarithms import log, log1p
 from .logs import log1mexp
 from .stirling import HALF_LOG_2PI
 
@@ -124,15 +125,15 @@ def ndtr(x: ArrayLike) -> Array:
 
 def _log_mills(x: Array) -> Array:
     """log(Phi(x) / phi(x)) for x < -2."""
-    return -jnp.log(_ratio(0, x) - x)
+    return -log(_ratio(0, x) - x)
 
 
 @jax.custom_jvp
 def _log_ndtr(x: Array) -> Array:
     low = jnp.minimum(x, -TAIL)
     tail = -0.5 * low * low - HALF_LOG_2PI + _log_mills(low)
-    centre = jnp.log(_upper(-jnp.clip(x, -TAIL, 0.0)))
-    right = jnp.log1p(-_upper(jnp.maximum(x, 0.0)))
+    centre = log(_upper(-jnp.clip(x, -TAIL, 0.0)))
+    right = log1p(-_upper(jnp.maximum(x, 0.0)))
     return jnp.where(x < -TAIL, tail, jnp.where(x < 0, centre, right))
 
 
@@ -154,7 +155,7 @@ def _log_ndtr_gain(a: Array, b: Array) -> Array:
     low_a, low_b = jnp.minimum(a, -TAIL), jnp.minimum(b, -TAIL)
     width = low_b - low_a
     ra, rb = _ratio(0, low_a), _ratio(0, low_b)
-    tail = -0.5 * width * (low_a + low_b) + jnp.log1p((width + ra - rb) / (rb - low_b))
+    tail = -0.5 * width * (low_a + low_b) + log1p((width + ra - rb) / (rb - low_b))
     return jnp.where(b < -TAIL, tail, _log_ndtr(b) - _log_ndtr(a))
 
 
@@ -177,7 +178,7 @@ def _log_narrow(a: Array, b: Array) -> Array:
     total = jnp.zeros_like(width)
     for t, w in zip(_NODES, _WEIGHTS, strict=True):
         total = total + w * jnp.exp(-0.5 * (half * t) ** 2) * jnp.cosh(tilt * t)
-    return -0.5 * middle * middle - HALF_LOG_2PI + jnp.log(width) + jnp.log(total)
+    return -0.5 * middle * middle - HALF_LOG_2PI + log(width) + log(total)
 
 
 def log_ndtr_interval(a: ArrayLike, b: ArrayLike) -> Array:

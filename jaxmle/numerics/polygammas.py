@@ -25,6 +25,7 @@ from jax.typing import ArrayLike
 
 from . import stirling
 from .floats import along, floats, saturate, with_tangent
+from .logarithms import log, log1p
 from .stirling import HALF_LOG_2PI, SHIFT, horner
 
 
@@ -88,7 +89,7 @@ def _polygamma(n: int, x: Array) -> Array:
     y = _shifted(x)
     if n == 0:
         few = jnp.minimum(y, stirling.largest(x) ** (1 / (2 * stirling.DEGREE + 4)))  # beyond it, it is as 1 / x
-        large = stirling.digamma_over(few) / (2.0 * stirling.under(few) ** 2 * y) - jnp.log(y)
+        large = stirling.digamma_over(few) / (2.0 * stirling.under(few) ** 2 * y) - log(y)
     else:
         u = 1.0 / y
         tail = 0.5 * math.factorial(n) * u + u * u * horner(stirling.series(n), u * u)
@@ -129,10 +130,10 @@ def log_gamma(x: Array, less_one: Array) -> Array:
         gain, factors = gain * (s + b) + factors * b, factors * s
     product = x * (factors + gain)
     quotient = jnp.where(tiny, factors - product, gain) / jnp.where(tiny, product, factors)
-    shifted = jnp.where(tiny, 1.0, -1.0) * jnp.log1p(quotient)  # zero where x is large
+    shifted = jnp.where(tiny, 1.0, -1.0) * log1p(quotient)  # zero where x is large
     t = jnp.where(large, jnp.minimum(x, stirling.largest(x) ** (1 / (stirling.DEGREE + 1))), stirling.BASE + b)
     over = jnp.where(large, stirling.over(t), b * stirling.over_from_base(t))
-    logarithm = jnp.log1p(jnp.where(large, less_one, b / stirling.BASE)) - jnp.where(large, 1.0, 0.0)
+    logarithm = log1p(jnp.where(large, less_one, b / stirling.BASE)) - jnp.where(large, 1.0, 0.0)
     main = jnp.where(large, x - 0.5, b + (stirling.BASE - 0.5)) * logarithm
     rest = jnp.where(large, HALF_LOG_2PI - 0.5, b * (math.log(stirling.BASE) - 1.0))
     return main + rest + (over / stirling.under(t) + shifted)
@@ -170,18 +171,18 @@ def _large(n: int, a: Array, b: Array) -> Array:
     u, v = 1.0 / a, 1.0 / (a + b)
     step = -u * _share(b, v)  # v - u
     series = (-1.0) ** (n + 1) * step * _series_difference(n, u, v)
-    return jnp.log1p(b * u) + series if n == 0 else series
+    return log1p(b * u) + series if n == 0 else series
 
 
 def _log_large(a: Array, b: Array) -> Array:
     """log gamma(a + b) - log gamma(a), for a >= 10 and b >= 0."""
-    ratio = jnp.log1p(b / a)
+    ratio = log1p(b / a)
     surplus = jnp.where(b > a * jnp.finfo(a.dtype).tiny, (a + b - 0.5) * ratio - b, 0.0)  # else no digit is left of it
     most = stirling.largest(a) ** (1 / (2 * stirling.DEGREE + 2))
     a_few, b_few = jnp.minimum(a, most), jnp.minimum(b, most)  # beyond it, the series is nothing beside b log a
     t = a_few + b_few
     series = b_few * stirling.divided_over(a_few, t) / (stirling.under(a_few) * stirling.under(t))
-    return b * jnp.log(a) + surplus + series
+    return b * log(a) + surplus + series
 
 
 def _share(b: Array, v: Array) -> Array:
@@ -198,12 +199,12 @@ def _log_rising(a: Array, b: Array) -> Array:
     gain = b / jnp.where(far, a * scale, a) - jnp.where(far, 1.0, 0.0)
     total = jnp.where(far, math.log(scale), 0.0)
     if len(pieces) > 1:
-        gain, total = jnp.zeros_like(b), total + jnp.log1p(gain)
+        gain, total = jnp.zeros_like(b), total + log1p(gain)
     for piece in pieces:
         factors = jnp.ones_like(a)  # the product is 1 + gain / factors
         for j in piece:
             gain, factors = gain * (a + j + b) + factors * b, factors * (a + j)
-        gain, total = jnp.zeros_like(b), total + jnp.log1p(gain / factors)
+        gain, total = jnp.zeros_like(b), total + log1p(gain / factors)
     return total
 
 

@@ -10,6 +10,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from .floats import floats
+from .logarithms import log, log1p
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -37,27 +38,27 @@ def _over_power_jvp(n, primals, tangents):
 
 @jax.custom_jvp
 def _xlogy(x: Array, y: Array) -> Array:
-    return jnp.where((x == 0) & ~jnp.isnan(y), 0.0, x * jnp.log(y))
+    return jnp.where((x == 0) & ~jnp.isnan(y), 0.0, x * log(y))
 
 
 @_xlogy.defjvp
 def _xlogy_jvp(primals, tangents):
     (x, y), (dx, dy) = primals, tangents
     corner = (x == 0) & ((y <= 0) | jnp.isinf(y))
-    slope_x = jnp.where(corner, 0.0, jnp.log(jnp.where(corner, 1.0, y)))
+    slope_x = jnp.where(corner, 0.0, log(jnp.where(corner, 1.0, y)))
     return _xlogy(x, y), dx * slope_x + dy * _over_power(1, x, y)
 
 
 @jax.custom_jvp
 def _xlog1py(x: Array, y: Array) -> Array:
-    return jnp.where((x == 0) & ~jnp.isnan(y), 0.0, x * jnp.log1p(y))
+    return jnp.where((x == 0) & ~jnp.isnan(y), 0.0, x * log1p(y))
 
 
 @_xlog1py.defjvp
 def _xlog1py_jvp(primals, tangents):
     (x, y), (dx, dy) = primals, tangents
     corner = (x == 0) & ((y <= -1) | jnp.isinf(y))
-    slope_x = jnp.where(corner, 0.0, jnp.log1p(jnp.where(corner, 0.0, y)))
+    slope_x = jnp.where(corner, 0.0, log1p(jnp.where(corner, 0.0, y)))
     return _xlog1py(x, y), dx * slope_x + dy * _over_power(1, x, 1.0 + y)
 
 

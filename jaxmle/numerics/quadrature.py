@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from .logarithms import log
+
 CUT = 38.0
 """exp(-CUT) is a sixth of the rounding error of one."""
 
@@ -37,7 +39,7 @@ def reach(fall: Callable[..., tuple[Array, Array]], start: Callable[..., Array],
     s = start(*parameters)
     for _ in range(4):
         value, slope = fall(s, *parameters)
-        s = s * jnp.exp(jnp.clip(value / (s * slope) * jnp.log(CUT / value), -3.0, 3.0))
+        s = s * jnp.exp(jnp.clip(value / (s * slope) * log(CUT / value), -3.0, 3.0))
     return s
 
 

@@ -20,6 +20,7 @@ from . import incomplete_beta as beta
 from . import incomplete_gamma as gamma
 from .floats import floats
 from .gammas import betaln, log_factorial
+from .logarithms import log, log1p
 from .logs import log1mexp, sigmoid
 from .normal import inverse_mills, log_ndtr
 from .stirling import HALF_LOG_2PI
@@ -54,7 +55,7 @@ def _newton(gap: Callable[[Array], tuple[Array, Array]], start: Array) -> Array:
 def _lower(p: Array) -> tuple[Array, Array]:
     """Whether p is below the median, and the logarithm of p, or else of 1 - p."""
     lower = p <= 0.5
-    return lower, jnp.log(jnp.where(lower, p, 1.0 - p))
+    return lower, log(jnp.where(lower, p, 1.0 - p))
 
 
 def _inside(p: Array, low: float, high: float, good: Array) -> tuple[Array, Callable[[Array], Array]]:
@@ -93,15 +94,15 @@ def _gammaincinv(a: Array, p: Array) -> Array:
     power = (target + log_factorial(a)) / a
     # Bounds of the root on the side from which the iteration is monotone: x**a / gamma(a + 1) and the Gaussian bound
     # are above P, the sub-gamma bound (Boucheron, Lugosi and Massart, 2013, section 2.4) above Q.
-    gaussian = jnp.log(jnp.where(a > spread, a - spread, 1.0))
+    gaussian = log(jnp.where(a > spread, a - spread, 1.0))
     low = jnp.where(a > spread, jnp.maximum(gaussian, power), power)
-    start = jnp.where(lower, low, jnp.log(a + spread - target))
+    start = jnp.where(lower, low, log(a + spread - target))
 
     def gap(u):
         x = jnp.exp(u)
         below, small = gamma.log_smaller(a, x)
         value = jnp.where(below == lower, small, log1mexp(-small))
-        slope = jnp.exp(gamma.log_lead(a, x) + jnp.log(a) - value)
+        slope = jnp.exp(gamma.log_lead(a, x) + log(a) - value)
         return value - target, jnp.where(lower, slope, -slope)
 
     return jnp.exp(_newton(gap, jnp.clip(start, -_edge(a), _edge(a))))
@@ -111,7 +112,7 @@ def _gammaincinv(a: Array, p: Array) -> Array:
 def _gammaincinv_jvp(primals, tangents):
     (a, p), (da, dp) = primals, tangents
     x = _gammaincinv(a, p)
-    log_density = gamma.log_lead(a, x) + jnp.log(a) - jnp.log(x)
+    log_density = gamma.log_lead(a, x) + log(a) - log(x)
     (below, small), (_, slope) = jax.jvp(lambda a: gamma.log_smaller(a, x), (a,), (jnp.ones_like(a),))
     along_a = jnp.where(below, -slope, slope) * jnp.exp(small - log_density)
     return x, da * along_a + dp * jnp.exp(-log_density)
@@ -137,9 +138,9 @@ def _betaincinv(a: Array, b: Array, p: Array) -> Array:
         x, y = sigmoid(u), sigmoid(-u)
         below, small = beta.log_smaller(near, far, x, y)
         value = jnp.where(below, small, log1mexp(-small))
-        return value - target, jnp.exp(beta.log_lead(near, far, x, y) + jnp.log(near) - value)
+        return value - target, jnp.exp(beta.log_lead(near, far, x, y) + log(near) - value)
 
-    u = _newton(gap, jnp.log(near) - jnp.log(far))
+    u = _newton(gap, log(near) - log(far))
     return sigmoid(jnp.where(lower, u, -u))
 
 
@@ -148,7 +149,7 @@ def _betaincinv_jvp(primals, tangents):
     (a, b, p), (da, db, dp) = primals, tangents
     x = _betaincinv(a, b, p)
     y = 1.0 - x
-    log_density = beta.log_lead(a, b, x, y) + jnp.log(a) - jnp.log(x) - jnp.log(y)
+    log_density = beta.log_lead(a, b, x, y) + log(a) - log(x) - log(y)
     (below, small), (_, slope) = jax.jvp(lambda a, b: beta.log_smaller(a, b, x, y), (a, b), (da, db))
     return x, jnp.where(below, -slope, slope) * jnp.exp(small - log_density) + dp * jnp.exp(-log_density)
 
@@ -165,7 +166,7 @@ def betaincinv(a: ArrayLike, b: ArrayLike, p: ArrayLike) -> Array:
 
 
 def _log_density_t(t: Array, df: Array) -> Array:
-    return -0.5 * (df + 1.0) * jnp.log1p(t * (t / df)) - 0.5 * jnp.log(df) - betaln(0.5, 0.5 * df)
+    return -0.5 * (df + 1.0) * log1p(t * (t / df)) - 0.5 * log(df) - betaln(0.5, 0.5 * df)
 
 
 @jax.custom_jvp
@@ -177,8 +178,8 @@ def _student_t_quantile(p: Array, df: Array) -> Array:
         t = root * jnp.sinh(w)
         value = log_student_t_sf(t, df)
         # The density of w: that of t times root cosh(w), or df * log cosh(w) at once, as a square could overflow.
-        log_cosh = jnp.abs(w) + jnp.log1p(jnp.exp(-2.0 * jnp.abs(w))) - math.log(2.0)
-        log_cosh = jnp.where(jnp.abs(w) < 1.0, 0.5 * jnp.log1p(jnp.sinh(w) ** 2), log_cosh)
+        log_cosh = jnp.abs(w) + log1p(jnp.exp(-2.0 * jnp.abs(w))) - math.log(2.0)
+        log_cosh = jnp.where(jnp.abs(w) < 1.0, 0.5 * log1p(jnp.sinh(w) ** 2), log_cosh)
         return value - target, -jnp.exp(-df * log_cosh - betaln(0.5, 0.5 * df) - value)
 
     start = jnp.arcsinh(-_ndtri(jnp.where(lower, p, 1.0 - p)) / root)

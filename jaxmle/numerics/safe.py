@@ -12,13 +12,14 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from .floats import floats
+from .logarithms import log
 
 
 def safe_log(x: ArrayLike, otherwise: float = -jnp.inf) -> Array:
     """log(x) where x > 0, else the constant `otherwise` with derivative zero, elementwise."""
     (x,) = floats(x)
     bad = x <= 0
-    return jnp.where(bad, otherwise, jnp.log(jnp.where(bad, 1.0, x)))
+    return jnp.where(bad, otherwise, log(jnp.where(bad, 1.0, x)))
 
 
 def safe_sqrt(x: ArrayLike, otherwise: float = 0.0) -> Array:

@@ -17,6 +17,7 @@ from jax.scipy.special import erf, erfc
 from jax.typing import ArrayLike
 
 from .floats import floats
+from .logarithms import log, log1p
 from .logs import log1mexp
 from .normal import log_ndtr
 from .quadrature import CUT, integral
@@ -75,7 +76,7 @@ def _log_far(h: Array, a: Array) -> Array:
         rise = 2.0 * jnp.sinh(0.5 * s) * jnp.cosh(e(start) + 0.5 * s)
         return jnp.exp(-0.5 * e(h * h) * rise * (2.0 * e(a) + rise)) / jnp.cosh(e(start) + s)
 
-    return jnp.log(integral(weight, length) / math.pi) - 0.5 * h * h * (1.0 + a * a)
+    return log(integral(weight, length) / math.pi) - 0.5 * h * h * (1.0 + a * a)
 
 
 def _log_cdf_left(z: Array, shape: Array) -> Array:
@@ -85,14 +86,14 @@ def _log_cdf_left(z: Array, shape: Array) -> Array:
     far = h * jnp.maximum(a, 1.0) >= 1.0
     tail = _log_far(jnp.where(far, h, 1.0), jnp.where(far, a, 1.0))
     both = log_ndtr(jnp.where(far, z, -1.0)) + math.log(2.0)  # of the shapes a and -a together
-    rest = both + jnp.log1p(-jnp.exp(jnp.where(positive, -1.0, tail - both)))
+    rest = both + log1p(-jnp.exp(jnp.where(positive, -1.0, tail - both)))
     h, a = jnp.where(far, 0.5, h), jnp.where(far, 0.0, shape)
     steep = a > 1.0
     s = jnp.where(steep, a, 2.0)
     across = h * s
     near = 2.0 * _owens_t(across, 1.0 / s) - _upper(across) * erf(h / math.sqrt(2.0))
     other = _upper(h) - 2.0 * _owens_t(h, jnp.where(steep, 0.0, a))
-    return jnp.where(far, jnp.where(positive, tail, rest), jnp.log(jnp.where(steep, near, other)))
+    return jnp.where(far, jnp.where(positive, tail, rest), log(jnp.where(steep, near, other)))
 
 
 def _log_cdf(z: Array, shape: Array) -> Array:

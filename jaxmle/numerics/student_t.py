@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 from .floats import floats
 from .gammas import betaln
 from .incomplete_beta import is_lower, log_lead, log_series
+from .logarithms import log, log1p
 from .logs import log1mexp
 
 NORMAL = 1e20
@@ -54,14 +55,14 @@ def _inside(t: Array, df: Array) -> Array:
     """P(|T| < |t|) with the sign of t, where not `is_tail`."""
     a, b = jnp.full_like(df, 0.5), 0.5 * df
     x, y = _shares(t, df)
-    log_size = log_series(a, b, y, x) - b * jnp.log1p(t * (t / df)) - betaln(a, b)
+    log_size = log_series(a, b, y, x) - b * log1p(t * (t / df)) - betaln(a, b)
     return 2.0 * t * jax.lax.rsqrt(df + t * t) * jnp.exp(log_size)
 
 
 def _log_sf(t: Array, df: Array) -> Array:
     tail = is_tail(t, df)
     outside = log_outside(jnp.where(tail, t, jnp.sqrt(jnp.maximum(2.0 * df, 4.0))), df) - math.log(2.0)
-    central = jnp.log1p(-_inside(jnp.where(tail, 0.0, t), df)) - math.log(2.0)
+    central = log1p(-_inside(jnp.where(tail, 0.0, t), df)) - math.log(2.0)
     return jnp.where(tail, jnp.where(t > 0, outside, log1mexp(-outside)), central)
 
 
@@ -71,7 +72,7 @@ def _log_sf_far(t: Array, df: Array) -> Array:
     size = jnp.abs(t)
     beyond = size > far
     near = _log_sf(jnp.where(beyond, jnp.sign(t) * far, t), df)
-    extra = df * (jnp.log(jnp.where(beyond, size, far)) - jnp.log(far))
+    extra = df * (log(jnp.where(beyond, size, far)) - log(far))
     return jnp.where(beyond, jnp.where(t > 0, near - extra, near), near)
 
 

@@ -12,6 +12,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from .floats import floats
+from .logarithms import log, log1p
 from .safe import divide
 
 
@@ -55,7 +56,7 @@ def _softmax_jvp(primals, tangents):
 @jax.custom_jvp
 def _log_softmax(x: Array) -> Array:
     largest, below, rest = _below_top(x)
-    return jnp.where(largest == -jnp.inf, jnp.nan, below - jnp.log1p(rest))
+    return jnp.where(largest == -jnp.inf, jnp.nan, below - log1p(rest))
 
 
 @_log_softmax.defjvp
@@ -67,7 +68,7 @@ def _log_softmax_jvp(primals, tangents):
 @jax.custom_jvp
 def _logsumexp(x: Array) -> Array:
     largest, _, rest = _below_top(x)
-    return (largest + jnp.log1p(rest))[..., 0]
+    return (largest + log1p(rest))[..., 0]
 
 
 @_logsumexp.defjvp
@@ -77,7 +78,7 @@ def _logsumexp_jvp(primals, tangents):
 
 
 def _key(x: Array, b: Array) -> Array:
-    return jnp.where(b > 0, x + jnp.log(jnp.where(b > 0, b, 1.0)), -jnp.inf)
+    return jnp.where(b > 0, x + log(jnp.where(b > 0, b, 1.0)), -jnp.inf)
 
 
 def _weighted_below_top(x: Array, b: Array) -> tuple[Array, Array, Array, Array]:
@@ -94,7 +95,7 @@ def _weighted_below_top(x: Array, b: Array) -> tuple[Array, Array, Array, Array]
 @jax.custom_jvp
 def _weighted_logsumexp(x: Array, b: Array) -> Array:
     largest, weight, _, rest = _weighted_below_top(x, b)
-    total = largest + jnp.log(weight) + jnp.log1p(rest)
+    total = largest + log(weight) + log1p(rest)
     return jnp.where((weight <= 0) & jnp.any(b < 0, axis=-1, keepdims=True), jnp.nan, total)[..., 0]
 
 

@@ -25,6 +25,10 @@ from .rows import Program, log_densities, penalty_value, widened
 UNROLLED = 6
 """Up to so many variables of a row the columns of its Hessian are written out one by one."""
 
+PAIRED = 20
+"""Up to so many columns of a data set's own design each product of two of them is made once: no small matrix products,
+which take up to twice as long."""
+
 NUMBERS_AT_ONCE = 1 << 20
 """How many second derivatives of rows may be in memory at once."""
 
@@ -289,11 +293,12 @@ def _product(x: jax.Array | None, w: jax.Array, y: jax.Array | None) -> jax.Arra
     if x is None or y is None:
         sums = _down(w, y if x is None else x)
         return sums.reshape(len(w), *((-1, 1) if y is None else (1, -1)))
-    if x is y and x.ndim == 2:  # symmetric: each pair of columns once
-        first, second = np.triu_indices(len(x))
-        number = np.zeros((len(x), len(x)), int)
+    p = x.shape[-2]
+    if x is y and (x.ndim == 2 or p <= PAIRED):  # symmetric: each pair of columns once
+        first, second = np.triu_indices(p)
+        number = np.zeros((p, p), int)
         number[first, second] = number[second, first] = np.arange(len(first))
-        return (w @ (x[first] * x[second]).T)[:, number]
+        return _down(w, x[..., first, :] * x[..., second, :])[:, number]
     if x.ndim == y.ndim == 2:
         pairs = (x[:, None, :] * y[None, :, :]).reshape(-1, x.shape[1])
         return (w @ pairs.T).reshape(len(w), len(x), len(y))

@@ -17,6 +17,7 @@ from ..declare.tree import Module
 from ..errors import DataError, ModelError, did_you_mean
 from .designs import times
 from .layout import Block, Layout
+from .steps import quickly
 
 
 class Row(Mapping[str, Any]):
@@ -254,7 +255,7 @@ def log_densities(
         return (of or scalar)(density(*args))
 
     # the weights say how many units there are, to a density that looks at no data as well
-    return jax.vmap(one, in_axes=-1, out_axes=-1)(etas, chunk["columns"], chunk["mask"], chunk["weights"])
+    return jax.vmap(quickly(one), in_axes=-1, out_axes=-1)(etas, chunk["columns"], chunk["mask"], chunk["weights"])
 
 
 def terms_of_all(value: Any, n: int) -> jax.Array:

@@ -27,8 +27,8 @@ from ..declare.domains import Elementwise
 from ..declare.links import Identity
 from .designs import columns_of
 from .layout import Block, Contraction, Layout
+from .row_density import RowDensity, as_declared
 from .source import Source
-from .steps import RowDensity, as_declared
 from .sums import Analysis, Part, Sum, analyse
 
 

@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 import jax.numpy as jnp
 import numpy as np
 
-from .steps import Step, Traced
+from .row_density import Traced
+from .steps import Step
 
 FEWEST = 2
 """Terms from which a predictor, one number a row, is less than the entries that it stands for."""
