@@ -43,6 +43,10 @@ QUICKLY = (
 """Options for programs on all but the largest data, where the compiler is known to have them: half of the compiling, and
 40 MB less, for loops that are mostly as fast and at worst take a fifth longer."""
 
+LAPACK_WAITS = JAXLIB.split(".")[:2] == ["0", "10"] or JAXLIB in ("0.11.0", "0.11.1")
+"""Whether calls of LAPACK for many matrices may wait for each other for ever on a CPU: each keeps a thread of XLA's, and
+waits for others to do a part of its work."""
+
 LITTLE_BYTES = 1 << 29
 """Arguments of a program up to which a longer compiling is not worth it, but for many fits."""
 

@@ -97,7 +97,9 @@ def _step(name: str, original: Callable[..., Any], one: float, slope: Callable[.
 LOG = _step("log", lax.log, 0.0, lambda g, x: g / x)
 LOG1P = _step("log1p", lax.log1p, 1.0, lambda g, x: g / (1.0 + x))
 
-QUICK: Mapping[Any, Any] = MappingProxyType({lax.log_p: LOG, lax.log1p_p: LOG1P})
+QUICK: Mapping[Any, Callable[..., Array]] = MappingProxyType(
+    {lax.log_p: lambda x, **_: LOG.bind(x), lax.log1p_p: lambda x, **_: LOG1P.bind(x)}
+)
 """Steps of JAX's own, and what may stand in their place for numbers of 64 bits."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -9,10 +10,21 @@ from typing import Any, TypeAlias
 import jax
 import numpy as np
 
-from ..numerics.logarithms import QUICK
+from .. import runtime
+from ..errors import FitWarning
+from ..numerics import factors, logarithms
 
 Equation: TypeAlias = Any
 """One of JAX's own; the names of its types are in modules whose import adds to JAX's settings."""
+
+QUICK = {**logarithms.QUICK, **factors.QUICK}
+"""Steps of JAX's own, and quicker ones for numbers of 64 bits."""
+
+LAPACK = frozenset({
+    "cholesky", "eig", "eigh", "geqp3", "geqrf", "hessenberg", "householder_product", "lu", "qr", "schur", "svd",
+    "triangular_solve", "tridiagonal", "tridiagonal_solve",
+})  # fmt: skip
+"""Steps that LAPACK does on a CPU, one matrix after another."""
 
 CALLS = ("jit", "pjit", "closed_call")
 """Primitives that only call a function of traced steps; what else holds steps (loops, branches, own derivatives) is one."""
@@ -37,7 +49,7 @@ class Step:
     def apply(self, values: Sequence[Any]) -> Sequence[Any]:
         primitive = self.equation.primitive
         if primitive in QUICK and values[0].dtype == np.float64:
-            return (QUICK[primitive].bind(*values),)
+            return (QUICK[primitive](*values, **self.equation.params),)
         bound = primitive.get_bind_params(self.equation.params)
         functions, params = bound if isinstance(bound, tuple) else ((), bound)  # the first until jax 0.8
         with self.equation.ctx.manager:
@@ -138,11 +150,40 @@ def written(f: Callable[..., Any], *arguments: Any) -> tuple[Steps, Any]:
 
 
 def quickly(f: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function of arrays with quicker steps where there are any (`numerics.logarithms`)."""
+    """The same function of arrays with quicker steps where there are any."""
 
     def run(*arguments: Any) -> Any:
         leaves = jax.tree.leaves(arguments)
         steps, tree = written(f, *jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), arguments))
+        if runtime.LAPACK_WAITS and jax.default_backend() == "cpu":
+            _warn_of_waiting(steps)
         return jax.tree.unflatten(tree, steps.run(steps.outputs, dict(zip(steps.inputs, leaves))))
 
     return run
+
+
+def _warn_of_waiting(steps: Steps) -> None:
+    """Say that a density asks LAPACK for a matrix of its own for each unit, which may never end (docs/hazards.md)."""
+    of_unit, asked = set(steps.inputs), set()
+    for step in steps.steps:
+        if not of_unit.isdisjoint(step.inputs):
+            of_unit |= set(step.outputs)
+            asked |= _lapack(step.equation) if step.equation.primitive not in QUICK else set()
+    if asked:
+        warnings.warn(
+            f"The log-density asks LAPACK for a matrix of each unit ({', '.join(sorted(asked))}): with jaxlib "
+            f"{runtime.JAXLIB} on a CPU such calls may wait for each other for ever. Cholesky's factors and triangular "
+            "systems outside of loops do not (jnp.linalg.cholesky, jax.scipy.linalg.solve_triangular and cho_solve), nor "
+            "does anything with jaxlib 0.9.2 or 0.11.2.",
+            FitWarning,
+            stacklevel=2,
+        )
+
+
+def _lapack(equation: Equation) -> set[str]:
+    """What a step asks LAPACK for, by itself or in the loops, branches and calls that it is made of."""
+    if equation.primitive.name == "custom_linear_solve":  # by factors that a step before it has made
+        return set()
+    inner = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns"))
+    found = {equation.primitive.name} & LAPACK
+    return found.union(*(_lapack(e) for jaxpr in inner if hasattr(jaxpr, "eqns") for e in jaxpr.eqns))

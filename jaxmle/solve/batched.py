@@ -242,20 +242,20 @@ def sweep(a: jax.Array, least: float) -> tuple[jax.Array, jax.Array]:
     k = a.shape[0]
 
     def one(j: Any, carry: tuple) -> tuple:
+        # with r the row of the pivot d and q = r - e_j, a - q q' / d is what sweeping makes of a, but for 2 in the corner
         a, pivots = carry
         row = jax.lax.dynamic_index_in_dim(a, j, 0, keepdims=False)
         pivot = jax.lax.dynamic_index_in_dim(row, j, 0, keepdims=False)
         lost = jnp.abs(pivot) <= least
-        ratio = jnp.where(lost, 0.0, row / jnp.where(lost, 1.0, pivot))
         here = (jnp.arange(k) == j)[:, None]
-        left, right = here[:, None, :], here[None, :, :]
-        corner = jnp.where(lost, 0.0, -1.0 / jnp.where(lost, 1.0, pivot))
-        new = a - row[:, None, :] * ratio[None, :, :]
-        new = jnp.where(left & right, corner, jnp.where(left, ratio[None], jnp.where(right, ratio[:, None], new)))
-        return new, jnp.where(here, pivot, pivots)
+        away = row - here
+        ratio = jnp.where(lost, 0.0, away / jnp.where(lost, 1.0, pivot))
+        corner = (here[:, None, :] & here[None, :, :]) * jnp.where(lost, 0.0, 2.0)
+        return a - away[:, None, :] * ratio[None, :, :] - corner, jnp.where(here, pivot, pivots)
 
     swept, pivots = jax.lax.fori_loop(0, k, one, (a, jnp.zeros(a.shape[1:], a.dtype)))
-    return -swept, pivots
+    kept = ~(jnp.abs(pivots) <= least)
+    return jnp.where(kept[:, None, :] & kept[None, :, :], -swept, 0.0), pivots
 
 
 def _times(matrix: jax.Array, vector: jax.Array) -> jax.Array:
