@@ -182,10 +182,14 @@ def _cholesky_jvp(primals: tuple, tangents: tuple) -> tuple:
     return lower, jnp.matmul(lower, both, precision=lax.Precision.HIGHEST)
 
 
+def _cholesky_batched(values: tuple, axes: tuple) -> tuple[Array, int]:
+    return CHOLESKY.bind(jnp.moveaxis(values[0], axes[0], 0)), 0
+
+
 CHOLESKY.def_abstract_eval(lambda a: a)
 _lowered(CHOLESKY, _factors_as_jax, _factors_many)
 ad.primitive_jvps[CHOLESKY] = _cholesky_jvp
-batching.primitive_batchers[CHOLESKY] = lambda values, axes: (CHOLESKY.bind(jnp.moveaxis(values[0], axes[0], 0)), 0)
+batching.primitive_batchers[CHOLESKY] = _cholesky_batched
 
 
 def _instead_of_jaxs(
