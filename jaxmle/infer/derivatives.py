@@ -97,7 +97,7 @@ def _least_mismatch(
         high, low = z + h * p, z - h * p
         moved = (high - low) / (2 * h)  # not quite p, for large z
         slope, bend = here.gradient @ moved, here.matrix @ moved / metric
-        up, down = objective.evaluate_each([high, low], needs)
+        up, down = objective.evaluate(high, needs), objective.evaluate(low, needs)
         if not (np.isfinite([up.value, down.value]).all() and np.isfinite([up.gradient, down.gradient]).all()):
             continue
         noise = 1e-15 * (abs(up.value) + len(z))
@@ -134,7 +134,7 @@ def jitter(objective: Objective, z: np.ndarray, model: Quadratic) -> tuple[float
     glimpse = objective.glimpse()
     p = np.minimum(1e-8 / (model.metric * np.sqrt(len(z))), 1e-6 * np.maximum(np.abs(z), 1.0))
     p = np.maximum(p, 4 * np.spacing(np.abs(z)))
-    points = glimpse.evaluate_each([z + k * p for k in range(9)], _slopes(objective))
+    points = [glimpse.evaluate(z + k * p, _slopes(objective)) for k in range(9)]
     points = [e for e in points if np.isfinite(e.value) and np.isfinite(e.gradient).all()]
     if len(points) < 5:  # an edge of the support, which is another finding
         return 0.0, 0.0

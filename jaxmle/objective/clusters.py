@@ -142,10 +142,7 @@ class ClusterObjective(Objective):
     def evaluate_batch(self, z: np.ndarray, needs: str = "hessian") -> list[Evaluation]:
         if needs == EXPECTATION and self._closed:
             return self._expectations(np.asarray(z))  # type: ignore[return-value]
-        return self.evaluate_each(list(z), needs)
-
-    def evaluate_each(self, points: Sequence[np.ndarray], needs: str = "hessian") -> list[Evaluation]:
-        return [self.evaluate(z, needs) for z in points]
+        return [self.evaluate(row, needs) for row in z]
 
     def _coefficients(self, u: np.ndarray) -> np.ndarray:
         at = (self.monomials, self.layout, u, self.constants, self.basis)

@@ -12,7 +12,7 @@ solution to the problem of separation in logistic regression, Statistics in Medi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -130,11 +130,8 @@ class FirthObjective(Objective):
             matrix = matrix - 0.5 * (bend + bend.T)
         return Evaluation(value, gradient, matrix)
 
-    def evaluate_each(self, points: Sequence[np.ndarray], needs: str = "hessian") -> list[Evaluation]:
-        return [self.evaluate(z, needs) for z in points]
-
     def evaluate_batch(self, z: np.ndarray, needs: str = "hessian") -> list[Evaluation]:
-        return self.evaluate_each(list(z), needs)
+        return [self.evaluate(row, needs) for row in z]
 
     def hvp(self, z: np.ndarray, v: np.ndarray) -> np.ndarray:
         return self.evaluate(z).matrix @ v

@@ -281,16 +281,6 @@ class Objective:
         sums = self.over_parts(passes.evaluate, needs, u)
         return self.completed(sums, needs, u) if penalised else self.in_z(sums)
 
-    def evaluate_each(self, points: Sequence[np.ndarray], needs: str = "hessian") -> list[Any]:
-        """`evaluate` at each of a few points, side by side on the cores."""
-        vectors = [self.to_u(z) for z in points]
-        for _ in points:
-            self.count(needs)
-        calls = [(self.likelihood, needs, u, self.constants, s.data, s.span) for u in vectors for s in self.stretches]
-        out = runtime.on_host(self.run_each(passes.evaluate, calls))
-        each = [out[i * len(self.stretches) : (i + 1) * len(self.stretches)] for i in range(len(vectors))]
-        return [self.completed(summed(sums), needs, u) for sums, u in zip(each, vectors)]
-
     def evaluate_batch(self, z: np.ndarray, needs: str = "hessian") -> list[Any]:
         """`evaluate` at each row of `z`, as one compiled batch."""
         self.count(needs)

@@ -22,7 +22,7 @@ from .row_density import RowDensity, Traced, as_declared
 from .rows import ONCE, Program
 from .steps import Step
 
-MANY_ROWS = 500_000
+MANY_ROWS = 200_000
 """Fewer rows are not worth one more program to compile: up to 0.1 s, for a few nanoseconds a row and pass."""
 
 KERNELS = 8
