@@ -1,9 +1,10 @@
 """Cholesky's factor of a matrix and the solution of triangular systems, for many small matrices at once.
 
-JAX gives many matrices to LAPACK, one after another, which takes ten times as long where they are small; and with jaxlib
-0.10 on a CPU two such calls may wait for each other for ever (docs/hazards.md). Here the matrices are the last axis of
-loops over rows and columns: each instruction works on several of them. Both are steps of JAX's kind whose derivatives are
-made of the same two (Smith, 1995; Murray, 2016, "Differentiation of the Cholesky decomposition").
+JAX gives many matrices to LAPACK, and with jaxlib 0.10 on a CPU such calls may wait for each other for ever
+(docs/hazards.md). Here small matrices are the last axis of loops over rows and columns, so that each instruction works on
+several of them. Both are steps of JAX's kind, whose derivatives are made of the same two.
+
+Source: Murray (2016), Differentiation of the Cholesky decomposition; Golub and Van Loan (2013), Matrix Computations, 3.1, 4.2.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ UNROLLED = 6
 """Up to so many rows the loop over them is written out."""
 
 LARGE = 40
-"""Matrices of more rows go to LAPACK, one after another."""
+"""Matrices of more rows go to LAPACK: for them its blocks are worth more than instructions for several matrices."""
 
 
 def _problems_last(x: Array) -> Array:
@@ -218,8 +219,3 @@ QUICK: Mapping[Any, Callable[..., Array]] = MappingProxyType(
     }
 )
 """Steps of JAX's own, and what may stand in their place for numbers of 64 bits."""
-
-
-def cholesky(a: Array) -> Array:
-    """The lower factors of symmetric matrices (..., n, n), NaN where one is not positive definite."""
-    return CHOLESKY.bind(a) if a.dtype == jnp.float64 else jnp.linalg.cholesky(a)
