@@ -37,14 +37,17 @@ UNDER = [
 LOG_2 = 0.693359375, -2.121944400546905827679e-4
 """The logarithm of two in two parts: whole multiples of the first, of few bits, are exact."""
 
-DIGITS, TWICE_BIAS = np.uint64(52), np.uint64(2047 << 52)
-"""Where a number's exponent begins, and in its place twice that of one, 1023, and one more."""
+DIGITS, BIAS, TWICE_BIAS = np.uint64(52), np.uint64(1023 << 52), np.uint64(2046 << 52)
+"""Where a number's exponent begins, and in its place the exponent of one, 1023, and twice that."""
 
 FROM_ROOT = np.uint64((1023 << 52) - int(np.float64(math.sqrt(0.5)).view(np.uint64)))
 """What takes the root of one half to one: the exponents of all from there to the root of two are then zero."""
 
 WHOLE = np.uint64((1023 + 52) << 52)
 """With these bits before it, a whole number is that and 2**52 as a float."""
+
+LOST = 60.0
+"""The power of two from which on one is nothing beside x."""
 
 MANY = 1024
 """Of fewer numbers the logarithms are XLA's own: they take less time than the longer compiling."""
@@ -60,13 +63,15 @@ def _polynomial(coefficients: list[float], x: Array) -> Array:
 
 
 @jax.jit
-def _logarithm(x: Array, one: float, total: Array) -> Array:
-    """log(x + one), where `one` is one or zero, and `total` is the sum."""
+def _logarithm(x: Array, total: Array, until: float) -> Array:
+    """log x, where `total` is x and `until` less than all powers of two, or log(1 + x), with 1 + x and `LOST`."""
     bits = lax.bitcast_convert_type(total, jnp.uint64)
     exponent = lax.shift_right_logical(bits + FROM_ROOT, DIGITS)
     k = lax.bitcast_convert_type(exponent | WHOLE, jnp.float64) - (2.0**52 + 1023)
-    scale = lax.bitcast_convert_type(TWICE_BIAS - lax.shift_left(exponent, DIGITS), jnp.float64)  # 2**(1 - k)
-    f = 0.5 * (x * scale + (one * scale - 2.0))  # total / 2**k - 1, with all digits of x
+    places = lax.shift_left(exponent, DIGITS)
+    less_one = lax.bitcast_convert_type(bits - places + BIAS, jnp.float64) - 1.0
+    scale = lax.bitcast_convert_type(TWICE_BIAS - places, jnp.float64)  # 2**-k
+    f = lax.select(k < until, x * scale + (scale - 1.0), less_one)  # total / 2**k - 1, with all digits of x
     square = f * f
     rest = f * square * (_polynomial(OVER, f) / _polynomial(UNDER, f)) + k * LOG_2[1] - 0.5 * square
     value = lax.select(total < jnp.inf, f + rest + k * LOG_2[0], total)
@@ -74,13 +79,13 @@ def _logarithm(x: Array, one: float, total: Array) -> Array:
     return lax.select(total < SMALLEST, least, value)  # what is smaller is zero to XLA
 
 
-def _step(name: str, original: Callable[..., Any], one: float, slope: Callable[..., Any]) -> Any:
-    """A step of JAX's kind for numbers of 64 bits: on CPUs log(x + one) as here, where it is of `MANY`, and elsewhere JAX's
-    `original`."""
+def _step(name: str, original: Callable[..., Any], one: bool, slope: Callable[..., Any]) -> Any:
+    """A step of JAX's kind for numbers of 64 bits: on CPUs that of x, or of `one` more, as here where it is of `MANY`, else
+    JAX's `original`."""
 
     def quick(x: Array) -> Array:
         with runtime.x64():  # which may be over where a function is compiled that was traced in such a scope
-            return _logarithm(x, one, x + one if one else x)
+            return _logarithm(x, 1.0 + x, LOST) if one else _logarithm(x, x, -np.inf)
 
     step = type(lax.log_p)(name)  # the type by itself is in a module whose import adds to JAX's settings
     step.def_abstract_eval(lambda x: x)
@@ -94,8 +99,8 @@ def _step(name: str, original: Callable[..., Any], one: float, slope: Callable[.
     return step
 
 
-LOG = _step("log", lax.log, 0.0, lambda g, x: g / x)
-LOG1P = _step("log1p", lax.log1p, 1.0, lambda g, x: g / (1.0 + x))
+LOG = _step("log", lax.log, False, lambda g, x: g / x)
+LOG1P = _step("log1p", lax.log1p, True, lambda g, x: g / (1.0 + x))
 
 QUICK: Mapping[Any, Callable[..., Array]] = MappingProxyType(
     {lax.log_p: lambda x, **_: LOG.bind(x), lax.log1p_p: lambda x, **_: LOG1P.bind(x)}

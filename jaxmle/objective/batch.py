@@ -21,6 +21,7 @@ from .layout import Block, Layout
 from .loops import held as apart
 from .loops import summed
 from .rows import Program, log_densities, penalty_value, widened
+from .tangents import pairs_of
 
 UNROLLED = 6
 """Up to so many variables of a row the columns of its Hessian are written out one by one."""
@@ -295,9 +296,7 @@ def _product(x: jax.Array | None, w: jax.Array, y: jax.Array | None) -> jax.Arra
         return sums.reshape(len(w), *((-1, 1) if y is None else (1, -1)))
     p = x.shape[-2]
     if x is y and (x.ndim == 2 or p <= PAIRED):  # symmetric: each pair of columns once
-        first, second = np.triu_indices(p)
-        number = np.zeros((p, p), int)
-        number[first, second] = number[second, first] = np.arange(len(first))
+        first, second, number = pairs_of(p)
         return _down(w, x[..., first, :] * x[..., second, :])[:, number]
     if x.ndim == y.ndim == 2:
         pairs = (x[:, None, :] * y[None, :, :]).reshape(-1, x.shape[1])

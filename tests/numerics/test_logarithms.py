@@ -16,10 +16,11 @@ EVERYWHERE = np.exp(np.random.default_rng(0).uniform(-708, 709, 2000))
 AROUND_ONE = np.random.default_rng(1).normal(scale=0.2, size=2000)
 NEAR_ONE = np.random.default_rng(2).normal(scale=1e-9, size=500)
 ROOTS = np.sqrt(0.5) * (1 + np.arange(-20, 21) * 2.0**-53), np.sqrt(2.0) * (1 + np.arange(-20, 21) * 2.0**-52)
+LARGEST = np.finfo(float).max * np.array([1.0, 0.9, 0.71, 0.7, 0.5])
 POINTS = {
-    log: [*EVERYWHERE, *(1 + AROUND_ONE), *(1 + NEAR_ONE), *ROOTS[0], *ROOTS[1], *2.0 ** np.arange(-1022.0, 1024)],
+    log: [*EVERYWHERE, *(1 + AROUND_ONE), *(1 + NEAR_ONE), *ROOTS[0], *ROOTS[1], *2.0 ** np.arange(-1022.0, 1024), *LARGEST],
     log1p: [
-        *EVERYWHERE, *AROUND_ONE, *NEAR_ONE, *(ROOTS[0] - 1), *(ROOTS[1] - 1), *(EVERYWHERE[EVERYWHERE < 1] - 1),
+        *LARGEST, *EVERYWHERE, *AROUND_ONE, *NEAR_ONE, *(ROOTS[0] - 1), *(ROOTS[1] - 1), *(EVERYWHERE[EVERYWHERE < 1] - 1),
         *(-EVERYWHERE[EVERYWHERE < 1]),
     ],
 }  # fmt: skip
