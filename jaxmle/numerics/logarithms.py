@@ -23,6 +23,7 @@ from jax.interpreters import ad, batching, mlir
 from jax.typing import ArrayLike
 
 from .. import runtime
+from .stirling import horner
 
 OVER = [
     *(0.3333333333333333, 0.8858108172106093, 0.8656942129158384),
@@ -55,13 +56,6 @@ MANY = 1024
 SMALLEST = float(np.finfo(np.float64).tiny)
 
 
-def _polynomial(coefficients: list[float], x: Array) -> Array:
-    value = x * coefficients[-1]
-    for c in coefficients[-2:0:-1]:
-        value = (value + c) * x
-    return value + coefficients[0]
-
-
 @jax.jit
 def _logarithm(x: Array, total: Array, until: float) -> Array:
     """log x, where `total` is x and `until` less than all powers of two, or log(1 + x), with 1 + x and `LOST`."""
@@ -73,7 +67,7 @@ def _logarithm(x: Array, total: Array, until: float) -> Array:
     scale = lax.bitcast_convert_type(TWICE_BIAS - places, jnp.float64)  # 2**-k
     f = lax.select(k < until, x * scale + (scale - 1.0), less_one)  # total / 2**k - 1, with all digits of x
     square = f * f
-    rest = f * square * (_polynomial(OVER, f) / _polynomial(UNDER, f)) + k * LOG_2[1] - 0.5 * square
+    rest = f * square * (horner(OVER, f) / horner(UNDER, f)) + k * LOG_2[1] - 0.5 * square
     value = lax.select(total < jnp.inf, f + rest + k * LOG_2[0], total)
     least = lax.select(total < 0, lax.full_like(x, jnp.nan), lax.full_like(x, -jnp.inf))
     return lax.select(total < SMALLEST, least, value)  # what is smaller is zero to XLA

@@ -17,7 +17,7 @@ from ..declare.domains import Domain, Elementwise
 from ..declare.linear import Linear
 from .layout import Layout
 from .rows import Params, Row
-from .steps import Steps, written
+from .steps import Steps, like, written
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +78,9 @@ class RowDensity:
         """The steps for arguments of the shapes and types of those given; where none are, as declared."""
         domains = dict(self.params)
         links = {n: p.link for n, p in domains.items() if self._has_scale(n, p)}
-        natural = {n: _like(params[n]) if n in params else _declared(p, real) for n, p in domains.items()}
-        etas = {n: _like(scales[n]) if n in scales else _declared(domains[n], real) for n in links}
-        seen = self.column_shapes(real) | {n: _like(x) for n, x in columns.items()}
+        natural = {n: like(params[n]) if n in params else _declared(p, real) for n, p in domains.items()}
+        etas = {n: like(scales[n]) if n in scales else _declared(domains[n], real) for n in links}
+        seen = self.column_shapes(real) | {n: like(x) for n, x in columns.items()}
         seen = {n: seen[n] for n in sorted(seen)}
 
         def call(natural: dict, etas: dict, columns: dict) -> Any:
@@ -94,11 +94,6 @@ class RowDensity:
             group, name = of[path[0].idx], path[1].key
             group[name] = (*group.get(name, ()), i)
         return Traced(steps, of[0], {n: i for n, (i,) in of[1].items()}, {n: i for n, (i,) in of[2].items()})
-
-
-def _like(tree: Any) -> Any:
-    """The shapes and types of arrays."""
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), tree)
 
 
 def _declared(parameter: Domain | Linear, real: Any) -> Any:

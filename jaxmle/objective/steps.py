@@ -139,6 +139,11 @@ class _Writer:
         return known
 
 
+def like(tree: Any) -> Any:
+    """The shapes and types of arrays."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), tree)
+
+
 def written(f: Callable[..., Any], *arguments: Any) -> tuple[Steps, Any]:
     """The steps of a function of arrays, or of their shapes and types, and how what it returns is put together."""
     closed, out = jax.make_jaxpr(f, return_shape=True)(*arguments)
@@ -154,7 +159,7 @@ def quickly(f: Callable[..., Any]) -> Callable[..., Any]:
 
     def run(*arguments: Any) -> Any:
         leaves = jax.tree.leaves(arguments)
-        steps, tree = written(f, *jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), arguments))
+        steps, tree = written(f, *like(arguments))
         if runtime.LAPACK_WAITS and jax.default_backend() == "cpu":
             _warn_of_waiting(steps)
         return jax.tree.unflatten(tree, steps.run(steps.outputs, dict(zip(steps.inputs, leaves))))
