@@ -1,10 +1,11 @@
-"""Cholesky's factor of a matrix and the solution of triangular systems, for many small matrices at once.
+"""Factors of a matrix (Cholesky's and LU) and the solution of triangular systems, for many small matrices at once.
 
 JAX gives many matrices to LAPACK, and with jaxlib 0.10 on a CPU such calls may wait for each other for ever
 (docs/hazards.md). Here small matrices are the last axis of loops over rows and columns, so that each instruction works on
-several of them. Both are steps of JAX's kind, whose derivatives are made of the same two.
+several of them. All are steps of JAX's kind, whose derivatives are made of the same three.
 
-Source: Murray (2016), Differentiation of the Cholesky decomposition; Golub and Van Loan (2013), Matrix Computations, 3.1, 4.2.
+Source: Murray (2016), Differentiation of the Cholesky decomposition; de Hoog, Anderssen and Lukas (2011), Differentiation of
+matrix functionals using triangular factorization; Golub and Van Loan (2013), Matrix Computations, 3.1, 3.4, 4.2.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -79,20 +81,21 @@ def _solutions(a: Array, b: Array, lower: bool) -> Array:
     return _each(step, n, not lower, b)
 
 
-def _by_lapack(f: Callable[..., Array], *matrices: Array) -> Array:
+def _by_lapack(f: Callable[..., Any], *matrices: Array) -> Any:
     """LAPACK's answer for many matrices: all at once, or one after another where it must not be asked for more."""
     if not runtime.LAPACK_WAITS:
         return f(*matrices)
     lead = matrices[0].shape[:-2]
     flat = tuple(x.reshape(-1, *x.shape[-2:]) for x in matrices)
     out = lax.map(lambda one: f(*one), flat)
-    return out.reshape(*lead, *out.shape[1:])
+    return jax.tree.map(lambda x: x.reshape(*lead, *x.shape[1:]), out)
 
 
-def _lowered(step: Any, original: Callable[..., Array], own: Callable[..., Array]) -> None:
+def _lowered(step: Any, original: Callable[..., Any], own: Callable[..., Any]) -> None:
     """On CPUs many matrices are worked on by `own`, where they are small; else JAX's `original` is."""
+    several = step.multiple_results
 
-    def on_cpu(a: Array, *rest: Array, **params: Any) -> Array:
+    def on_cpu(a: Array, *rest: Array, **params: Any) -> Any:
         with runtime.x64():
             if a.ndim == 2:
                 return original(a, *rest, **params)
@@ -101,13 +104,13 @@ def _lowered(step: Any, original: Callable[..., Array], own: Callable[..., Array
             return _by_lapack(lambda *x: original(*x, **params), a, *rest)
 
     step.def_impl(on_cpu)
-    mlir.register_lowering(step, mlir.lower_fun(original, multiple_results=False))
-    mlir.register_lowering(step, mlir.lower_fun(on_cpu, multiple_results=False), platform="cpu")
+    mlir.register_lowering(step, mlir.lower_fun(original, multiple_results=several))
+    mlir.register_lowering(step, mlir.lower_fun(on_cpu, multiple_results=several), platform="cpu")
 
 
 # --- triangular systems ---------------------------------------------------------------------------------------------------
 
-SOLVE = type(lax.log_p)("triangular_solve")
+SOLVE = type(lax.log_p)("small_triangular_solve")
 """x where a x = b, or aᵀ x = b: of a (..., n, n) and b (..., n, m)."""
 
 
@@ -160,9 +163,27 @@ ad.primitive_transposes[SOLVE] = _solve_transposed
 batching.primitive_batchers[SOLVE] = _solve_batched
 
 
-# --- factors --------------------------------------------------------------------------------------------------------------
+def instead_of_jaxs(
+    a: Array,
+    b: Array,
+    *,
+    left_side: bool,
+    lower: bool,
+    transpose_a: bool,
+    conjugate_a: bool = False,
+    unit_diagonal: bool = False,
+) -> Array:
+    """JAX's triangular solve, of real numbers."""
+    if unit_diagonal:
+        a = jnp.where(jnp.eye(a.shape[-1], dtype=bool), 1.0, a)
+    if left_side:
+        return _solve(a, b, lower, transpose_a)
+    return jnp.swapaxes(_solve(a, jnp.swapaxes(b, -1, -2), lower, not transpose_a), -1, -2)
 
-CHOLESKY = type(lax.log_p)("cholesky")
+
+# --- Cholesky -------------------------------------------------------------------------------------------------------------
+
+CHOLESKY = type(lax.log_p)("small_cholesky")
 """The lower factor of a (..., n, n), of which the lower half is read."""
 
 
@@ -193,29 +214,86 @@ ad.primitive_jvps[CHOLESKY] = _cholesky_jvp
 batching.primitive_batchers[CHOLESKY] = _cholesky_batched
 
 
-def _instead_of_jaxs(
-    a: Array,
-    b: Array,
-    *,
-    left_side: bool,
-    lower: bool,
-    transpose_a: bool,
-    conjugate_a: bool = False,
-    unit_diagonal: bool = False,
-) -> Array:
-    """JAX's triangular solve, of real numbers."""
-    if unit_diagonal:
-        n = a.shape[-1]
-        a = jnp.where(np.eye(n, dtype=bool), 1.0, a)
-    if left_side:
-        return _solve(a, b, lower, transpose_a)
-    return jnp.swapaxes(_solve(a, jnp.swapaxes(b, -1, -2), lower, not transpose_a), -1, -2)
+# --- LU -------------------------------------------------------------------------------------------------------------------
+
+LU = type(lax.log_p)("small_lu")
+"""Of a (..., n, n): L below the diagonal and U from it on, the row that each row was exchanged with, and the rows in order."""
+LU.multiple_results = True
 
 
-QUICK: Mapping[Any, Callable[..., Array]] = MappingProxyType(
+def _eliminated(a: Array) -> tuple[Array, Array, Array]:
+    """LU of matrices (n, n, B), the largest that is left of each column as its pivot; exchanges and orders (n, B)."""
+    n = len(a)
+    number = np.arange(n, dtype=np.int32)[:, None]
+
+    def step(j: Any, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        left, exchanges, order = carry
+        column = lax.dynamic_index_in_dim(left, j, 1, keepdims=False)
+        best = jnp.argmax(jnp.where(number >= j, jnp.abs(column), -1.0), axis=0).astype(np.int32)
+        here, chosen = number == j, number == best
+
+        def exchanged(x: Array) -> tuple[Array, Array]:
+            in_rows = lambda mask: mask.reshape(*mask.shape[:1], *(1,) * (x.ndim - 2), mask.shape[-1])
+            row = jnp.where(in_rows(chosen), x, 0).sum(0, dtype=x.dtype)
+            return jnp.where(in_rows(here), row, jnp.where(in_rows(chosen), _row(x, j), x)), row
+
+        left, row = exchanged(left)
+        pivot, column = _row(row, j), lax.dynamic_index_in_dim(left, j, 1, keepdims=False)
+        share = jnp.where(number > j, column / jnp.where(pivot == 0, 1.0, pivot), 0.0)
+        rest = left - share[:, None] * jnp.where(number > j, row, 0.0)[None]
+        left = jnp.where((number > j)[:, None] & here[None], share[:, None], rest)
+        return left, jnp.where(here, best, exchanges), exchanged(order)[0]
+
+    start = jnp.zeros((n, a.shape[-1]), np.int32)
+    return _each(step, n, False, (a, start, start + number))
+
+
+def _lu_many(a: Array) -> tuple[Array, Array, Array]:
+    lu, exchanges, order = _eliminated(_problems_last(a))
+    return _problems_first(lu, a.shape), _problems_first(exchanges, a.shape[:-1]), _problems_first(order, a.shape[:-1])
+
+
+def _zero(x: Array) -> Any:
+    """What whole numbers move by."""
+    return ad.Zero(jax.typeof(x).to_tangent_aval())
+
+
+def _lu_jvp(primals: tuple, tangents: tuple) -> tuple:
+    (a,), (da,) = primals, tangents
+    lu, exchanges, order = LU.bind(a)
+    moved = jnp.take_along_axis(da, order[..., None].astype(np.int64), axis=-2)
+    left = instead_of_jaxs(lu, moved, left_side=True, lower=True, transpose_a=False, unit_diagonal=True)
+    both = instead_of_jaxs(lu, left, left_side=False, lower=False, transpose_a=False)
+    exact = lax.Precision.HIGHEST
+    of_lower = jnp.tril(both, -1) + jnp.matmul(jnp.tril(lu, -1), jnp.tril(both, -1), precision=exact)
+    of_upper = jnp.matmul(jnp.triu(both), jnp.triu(lu), precision=exact)
+    return (lu, exchanges, order), (of_lower + of_upper, *map(_zero, (exchanges, order)))
+
+
+def _lu_batched(values: tuple, axes: tuple) -> tuple[list[Array], tuple[int, int, int]]:
+    return LU.bind(jnp.moveaxis(values[0], axes[0], 0)), (0, 0, 0)
+
+
+def _lu_shapes(a: Any) -> list[Any]:
+    whole = a.update(shape=a.shape[:-1], dtype=np.dtype(np.int32), weak_type=False)
+    return [a, whole, whole]
+
+
+LU.def_abstract_eval(_lu_shapes)
+_lowered(LU, lax.linalg.lu, _lu_many)
+ad.primitive_jvps[LU] = _lu_jvp
+batching.primitive_batchers[LU] = _lu_batched
+
+
+def _lu_instead_of_jaxs(a: Array, **_: Any) -> Any:
+    return LU.bind(a) if a.shape[-2] == a.shape[-1] else lax.linalg.lu(a)
+
+
+QUICK: Mapping[Any, Callable[..., Any]] = MappingProxyType(
     {
         lax.linalg.cholesky_p: lambda a, **_: CHOLESKY.bind(a),
-        lax.linalg.triangular_solve_p: _instead_of_jaxs,
+        lax.linalg.triangular_solve_p: instead_of_jaxs,
+        lax.linalg.lu_p: _lu_instead_of_jaxs,
     }
 )
 """Steps of JAX's own, and what may stand in their place for numbers of 64 bits."""

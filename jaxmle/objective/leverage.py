@@ -25,6 +25,7 @@ from .objective import Objective
 from .passes import _per_chunk, _scores
 from .rows import Program, log_densities, split, stacked_predictors
 from .rowwise import down, spread
+from .steps import quickly
 from .tangents import seconds
 
 MOST_NUMBERS = 100
@@ -97,7 +98,7 @@ def adjusted(
         new, most = g, jnp.full(g.shape[-1:], -jnp.inf)
         for share in parts:
             of = np.array(share.of)
-            pulled = jax.vmap(partial(_without_pull, power), in_axes=-1, out_axes=-1)
+            pulled = jax.vmap(quickly(partial(_without_pull, power)), in_axes=-1, out_axes=-1)
             own, pull = pulled(d[np.array([[number[i, j] for j in of] for i in of])], v[np.ix_(of, of)], g[of])
             new, most = new.at[of].set(own), jnp.maximum(most, pull)
         return jnp.concatenate([down(program, new, chunk)[order_of(program)], most[None]])

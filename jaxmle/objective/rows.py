@@ -243,8 +243,9 @@ def log_densities(
 
     if program.unit == "all":
         last_to_first = {k: jnp.moveaxis(v, -1, 0) for k, v in etas.items()}
-        value = program.log_density(params(last_to_first), Row(chunk["columns"]))
-        return terms_of_all(value, chunk["weights"].shape[-1])
+        n = chunk["weights"].shape[-1]
+        whole = lambda columns: terms_of_all(program.log_density(params(last_to_first), Row(columns)), n)
+        return quickly(whole)(chunk["columns"])
     if program.unit == "group":
         etas = {k: jnp.moveaxis(v, -2, 0) for k, v in etas.items()}  # (length, *shape, groups)
 

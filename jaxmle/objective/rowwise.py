@@ -25,6 +25,7 @@ from . import designs
 from .chain import columns_of, gradient_of, order_of, owners_of
 from .passes import _per_chunk, _scores, sum_chunks
 from .rows import Program, log_densities, split, stacked_predictors, with_columns
+from .steps import quickly
 from .tangents import each, pairs_of, seconds, slope
 
 MOST_VARIABLES = 24
@@ -138,8 +139,9 @@ def influence(program: Program, length: int, kind: str, u: Any, constants: Any, 
             d = (w * seconds(terms, (eta, dense)))[pairs_of(size)[2]]
             v = spread(program, m, chunk)
             left = jnp.moveaxis(jnp.eye(size)[..., None] - jnp.einsum("abn,bcn->acn", d, v), -1, 0)
-            ratio = jnp.linalg.det(left)
-            h = jnp.linalg.solve(left, g.T[..., None])[..., 0].T
+            both = quickly(lambda left, g: (jnp.linalg.det(left), jnp.linalg.solve(left, g[..., None])[..., 0]))
+            ratio, h = both(left, g.T)
+            h = h.T
             own = _diagonal(program, m, d, chunk)
         step = m @ down(program, h, chunk)
         order = order_of(program)

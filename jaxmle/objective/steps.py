@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from jax.interpreters import ad, batching, mlir
 
 from .. import runtime
-from ..errors import FitWarning
 from ..numerics import factors, logarithms
 
 Equation: TypeAlias = Any
@@ -20,14 +23,20 @@ Equation: TypeAlias = Any
 QUICK = {**logarithms.QUICK, **factors.QUICK}
 """Steps of JAX's own, and quicker ones for numbers of 64 bits."""
 
-LAPACK = frozenset({
-    "cholesky", "eig", "eigh", "geqp3", "geqrf", "hessenberg", "householder_product", "lu", "qr", "schur", "svd",
-    "triangular_solve", "tridiagonal", "tridiagonal_solve",
-})  # fmt: skip
-"""Steps that LAPACK does on a CPU, one matrix after another."""
+LAPACK: Mapping[str, int] = MappingProxyType(
+    dict.fromkeys(
+        ("cholesky", "eig", "eigh", "geqp3", "geqrf", "hessenberg", "householder_product", "lu", "qr", "schur", "svd"),
+        2,
+    )
+    | {"triangular_solve": 2, "tridiagonal": 2, "tridiagonal_solve": 1}
+)
+"""Steps that LAPACK does on a CPU, one matrix after another, and the dimensions of the first array that one takes."""
 
 CALLS = ("jit", "pjit", "closed_call")
 """Primitives that only call a function of traced steps; what else holds steps (loops, branches, own derivatives) is one."""
+
+LOOPS = ("scan", "while", "cond", "custom_linear_solve")
+"""Primitives made of traced functions, for which others of the same inputs and outputs may stand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +56,13 @@ class Step:
         return self.equation.params
 
     def apply(self, values: Sequence[Any]) -> Sequence[Any]:
-        primitive = self.equation.primitive
-        if primitive in QUICK and values[0].dtype == np.float64:
-            return (QUICK[primitive](*values, **self.equation.params),)
-        bound = primitive.get_bind_params(self.equation.params)
-        functions, params = bound if isinstance(bound, tuple) else ((), bound)  # the first until jax 0.8
-        with self.equation.ctx.manager:
-            out = primitive.bind(*functions, *values, **params)
+        equation, primitive = self.equation, self.equation.primitive
+        if _has_quicker(equation):
+            out = QUICK[primitive](*values, **equation.params)
+        elif _is_for_one(equation):
+            out = _one_by_one(equation, values)
+        else:
+            out = _bound(equation, values)
         return out if primitive.multiple_results else (out,)
 
 
@@ -118,7 +127,7 @@ class _Writer:
 
         for equation in jaxpr.eqns:
             values = tuple(map(of, equation.invars))
-            if equation.primitive.name in CALLS:
+            if equation.primitive.name in CALLS or _is_determinant(equation):
                 inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
                 outputs = self.write(inner, values)
             else:
@@ -134,9 +143,123 @@ class _Writer:
             key, known = object(), None
         if known is None:
             known = tuple(self.new(v.aval) for v in equation.outvars)
-            self.steps.append(Step(equation, inputs, known))
+            self.steps.append(Step(_with_quicker(equation), inputs, known))
             self._seen[key] = known
         return known
+
+    def written(self, closed: Any) -> Steps:
+        """All of a traced function."""
+        inputs = [self.new(v.aval) for v in closed.jaxpr.invars]
+        outputs = self.write(closed, inputs)
+        return Steps(tuple(inputs), tuple(outputs), tuple(self.steps), self.known, self.avals)
+
+
+# --- quicker ones ---------------------------------------------------------------------------------------------------------
+
+
+def _bound(equation: Equation, values: Sequence[Any]) -> Any:
+    """What a primitive makes of values."""
+    bound = equation.primitive.get_bind_params(equation.params)
+    functions, params = bound if isinstance(bound, tuple) else ((), bound)  # the first until jax 0.8
+    with equation.ctx.manager:
+        return equation.primitive.bind(*functions, *values, **params)
+
+
+def _is_traced(x: Any) -> bool:
+    return hasattr(x, "eqns") and hasattr(x, "consts")
+
+
+def _inside(equation: Equation) -> list[Any]:
+    """The traced functions that a step is made of: of a loop, a branch, a call."""
+    return [x for x in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_traced) if _is_traced(x)]
+
+
+def _all_inside(equation: Equation) -> Iterator[Equation]:
+    """The steps of the loops, branches and calls that a step is made of."""
+    for closed in _inside(equation):
+        for inner in closed.eqns:
+            yield inner
+            yield from _all_inside(inner)
+
+
+def _has_quicker(equation: Equation) -> bool:
+    return equation.primitive in QUICK and equation.invars[0].aval.dtype == np.float64
+
+
+def _is_determinant(equation: Equation) -> bool:
+    """Whether a function with derivatives of its own takes LU factors: its steps' derivatives are as good."""
+    own = equation.primitive.name == "custom_jvp_call"
+    return own and any(e.primitive is lax.linalg.lu_p and _has_quicker(e) for e in _all_inside(equation))
+
+
+def _asks_lapack(equation: Equation) -> bool:
+    """Whether LAPACK is called, where calls for many matrices may wait for each other for ever (docs/hazards.md)."""
+    waits = runtime.LAPACK_WAITS and jax.default_backend() == "cpu"
+    return waits and equation.primitive.name in LAPACK and not _has_quicker(equation)
+
+
+def _is_for_one(equation: Equation) -> bool:
+    """Whether a step must be done for one unit after another: it asks LAPACK, also by what cannot be written anew."""
+    name = equation.primitive.name
+    return _asks_lapack(equation) or (name not in (*CALLS, *LOOPS) and any(map(_asks_lapack, _all_inside(equation))))
+
+
+def _one_by_one(equation: Equation, values: Sequence[Any]) -> Any:
+    """What a primitive makes of values, of one unit and one matrix after another."""
+    if values[0].ndim > LAPACK.get(equation.primitive.name, np.inf):
+        return lax.map(lambda one: _one_by_one(equation, one), tuple(values))
+    of = jax.make_jaxpr(lambda *values: _bound(equation, values))(*like(tuple(values)))
+    out = ALONE.bind(*values, of=of)
+    return out if equation.primitive.multiple_results else out[0]
+
+
+def _run(*values: Any, of: Any) -> Sequence[Any]:
+    (equation,) = of.eqns
+    out = _bound(equation, values)
+    return out if equation.primitive.multiple_results else (out,)
+
+
+def _mapped(values: tuple, axes: tuple, *, of: Any) -> tuple[list[Any], list[int]]:
+    """One unit after another."""
+    several = tuple(jnp.moveaxis(x, axis, 0) for x, axis in zip(values, axes) if axis is not None)
+
+    def of_one(several: tuple) -> list[Any]:
+        those = iter(several)
+        return ALONE.bind(*(x if axis is None else next(those) for x, axis in zip(values, axes)), of=of)
+
+    out = lax.map(of_one, several)
+    return out, [0] * len(out)
+
+
+ALONE = type(lax.log_p)("one_by_one")
+"""One traced step `of` arrays, which `vmap` turns into a loop over units."""
+ALONE.multiple_results = True
+ALONE.def_impl(_run)
+ALONE.def_abstract_eval(lambda *_, of: of.out_avals)
+mlir.register_lowering(ALONE, mlir.lower_fun(_run, multiple_results=True))
+ad.primitive_jvps[ALONE] = lambda values, slopes, of: jax.jvp(
+    partial(_run, of=of), values, tuple(map(ad.instantiate_zeros, slopes))
+)
+batching.primitive_batchers[ALONE] = _mapped
+
+
+def _with_quicker(equation: Equation) -> Equation:
+    """A loop, a branch or a solution of a linear system, made of steps that are quicker or for one unit."""
+    if equation.primitive.name not in LOOPS or not any(
+        _has_quicker(e) or _is_for_one(e) for e in _all_inside(equation)
+    ):
+        return equation
+
+    def quicker(inner: Any) -> Any:
+        if not _is_traced(inner):
+            return inner
+        steps = _Writer().written(inner)
+        return jax.make_jaxpr(lambda *values: steps.run(steps.outputs, dict(zip(steps.inputs, values))))(
+            *inner.in_avals
+        )
+
+    params = jax.tree.map(quicker, equation.params, is_leaf=_is_traced)
+    return equation.replace(params=params)
 
 
 def like(tree: Any) -> Any:
@@ -147,11 +270,7 @@ def like(tree: Any) -> Any:
 def written(f: Callable[..., Any], *arguments: Any) -> tuple[Steps, Any]:
     """The steps of a function of arrays, or of their shapes and types, and how what it returns is put together."""
     closed, out = jax.make_jaxpr(f, return_shape=True)(*arguments)
-    writer = _Writer()
-    inputs = [writer.new(v.aval) for v in closed.jaxpr.invars]
-    outputs = writer.write(closed, inputs)
-    steps = Steps(tuple(inputs), tuple(outputs), tuple(writer.steps), writer.known, writer.avals)
-    return steps, jax.tree.structure(out)
+    return _Writer().written(closed), jax.tree.structure(out)
 
 
 def quickly(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -160,35 +279,6 @@ def quickly(f: Callable[..., Any]) -> Callable[..., Any]:
     def run(*arguments: Any) -> Any:
         leaves = jax.tree.leaves(arguments)
         steps, tree = written(f, *like(arguments))
-        if runtime.LAPACK_WAITS and jax.default_backend() == "cpu":
-            _warn_of_waiting(steps)
         return jax.tree.unflatten(tree, steps.run(steps.outputs, dict(zip(steps.inputs, leaves))))
 
     return run
-
-
-def _warn_of_waiting(steps: Steps) -> None:
-    """Say that a density asks LAPACK for a matrix of its own for each unit, which may never end (docs/hazards.md)."""
-    of_unit, asked = set(steps.inputs), set()
-    for step in steps.steps:
-        if not of_unit.isdisjoint(step.inputs):
-            of_unit |= set(step.outputs)
-            asked |= _lapack(step.equation) if step.equation.primitive not in QUICK else set()
-    if asked:
-        warnings.warn(
-            f"The log-density asks LAPACK for a matrix of each unit ({', '.join(sorted(asked))}): with jaxlib "
-            f"{runtime.JAXLIB} on a CPU such calls may wait for each other for ever. Cholesky's factors and triangular "
-            "systems outside of loops do not (jnp.linalg.cholesky, jax.scipy.linalg.solve_triangular and cho_solve), nor "
-            "does anything with jaxlib 0.9.2 or 0.11.2.",
-            FitWarning,
-            stacklevel=2,
-        )
-
-
-def _lapack(equation: Equation) -> set[str]:
-    """What a step asks LAPACK for, by itself or in the loops, branches and calls that it is made of."""
-    if equation.primitive.name == "custom_linear_solve":  # by factors that a step before it has made
-        return set()
-    inner = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns"))
-    found = {equation.primitive.name} & LAPACK
-    return found.union(*(_lapack(e) for jaxpr in inner if hasattr(jaxpr, "eqns") for e in jaxpr.eqns))
