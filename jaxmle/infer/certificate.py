@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from ..objective.concavity import one_optimum
 from ..objective.objective import Objective
 from ..objective.passes import Evaluation
 from ..solve.choose import MAX_HESSIAN, NEWTON_SIZE
-from ..solve.quadratic import Quadratic
+from ..solve.quadratic import Curvature, Quadratic
 from ..solve.solver import FAILED, IMPROPER, INTERRUPTED, Solution, finite
 from .blame import Context, find_blame
 from .derivatives import DerivativeCheck, check_derivatives
@@ -85,7 +85,7 @@ class Certificate:
     gradient: float = np.nan
     gain: float = np.nan
     distance: float = np.nan
-    eigenvalues: tuple[float, float] = (np.nan, np.nan)
+    curvature: Curvature | tuple[float, float] = field(default=(np.nan, np.nan), compare=False, repr=False)
     directions: tuple[Direction, ...] = ()
     at_start: DerivativeCheck | None = None
     at_optimum: DerivativeCheck | None = None
@@ -103,6 +103,10 @@ class Certificate:
     @property
     def remedy(self) -> str:
         return REMEDIES[self.status]
+
+    @property
+    def eigenvalues(self) -> tuple[float, float]:
+        return self.curvature.extremes if isinstance(self.curvature, Curvature) else self.curvature
 
     @property
     def condition(self) -> float:
@@ -165,7 +169,7 @@ def certify(
         gradient=float(np.abs(at.gradient / model.metric).max(initial=0.0)),
         gain=0.5 * model.decrement**2,
         distance=model.decrement,
-        eigenvalues=(float(model.curvature[0]), float(model.curvature[-1])),
+        curvature=model.curvature,
         directions=finding.directions,
         at_start=at_start,
         at_optimum=at_optimum,
@@ -193,11 +197,11 @@ def _is_optimum(case: Case) -> bool:
 
 def _thin(objective: Objective, model: Quadratic, hessian: np.ndarray) -> bool:
     """Whether coefficients may be known by hardly any information, as those are that go to infinity."""
-    if not model.curvature.size:
+    if not len(hessian):
         return False
     large = np.maximum(objective.scale, 1.0)  # of columns of at most about one, rare levels as they are
-    at_least = float(model.curvature[0] * (model.metric / large).min() ** 2)
-    return at_least < THIN and float(np.linalg.eigvalsh(hessian / np.outer(large, large))[0]) < THIN
+    at_least = model.curvature.least * (model.metric / large).min() ** 2
+    return at_least < THIN and not Curvature(hessian / np.outer(large, large)).exceeds(THIN)
 
 
 def _not_finite(objective: Objective, z: np.ndarray, context: Context, at_start: DerivativeCheck | None) -> Certificate:
@@ -209,7 +213,7 @@ def _not_finite(objective: Objective, z: np.ndarray, context: Context, at_start:
 def _cautions(case: Case, at_start: DerivativeCheck | None) -> tuple[str, ...]:
     out, z, model = [], case.z, case.model
     wrong_at_start = at_start is not None and not at_start.ok
-    ill = model.curvature[-1] > ILL_CONDITIONED * model.curvature[0] or case.lost > LOST
+    ill = not model.curvature.is_conditioned(ILL_CONDITIONED) or case.lost > LOST
     if not wrong_at_start and not ill:
         return ()
     reported = Reported.at(case.objective, z)
@@ -220,7 +224,7 @@ def _cautions(case: Case, at_start: DerivativeCheck | None) -> tuple[str, ...]:
             f"(mismatch {max(at_start.score_error, at_start.hessian_error):.0e}); at the optimum they are."
         )
     if ill:
-        axis = in_words(reported, model.axes[:, 0] / model.metric)
+        axis = in_words(reported, model.curvature.axes[:, 0] / model.metric)
         out.append(
             f"Nearly not identified: {axis} is known only by rounding errors, and so are the standard errors of what "
             "takes part in it."

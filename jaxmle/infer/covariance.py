@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..objective.objective import Objective
+from ..solve.quadratic import factor, inverse_of_lower
 from .directions import Direction
 
 
@@ -46,24 +47,10 @@ def _inverse(a: np.ndarray) -> np.ndarray:
     """The inverse of a positive definite matrix, NaN where it is not one."""
     if not a.size:
         return np.zeros_like(a)
-    try:
-        factor = _lower_inverse(np.linalg.cholesky(a))
-    except np.linalg.LinAlgError:
+    if (lower := factor(a)) is None:
         return np.full_like(a, np.nan)
-    return factor.T @ factor
-
-
-FEW = 64
-"""Rows of a triangular matrix that NumPy inverts as if it were any."""
-
-
-def _lower_inverse(a: np.ndarray) -> np.ndarray:
-    """The inverse of a lower triangular matrix, by halves: most of it is products, and a sixth of the work."""
-    half = len(a) // 2
-    if len(a) <= FEW:
-        return np.linalg.inv(a)
-    first, last = _lower_inverse(a[:half, :half]), _lower_inverse(a[half:, half:])
-    return np.block([[first, np.zeros((half, len(a) - half))], [-last @ a[half:, :half] @ first, last]])
+    inverse = inverse_of_lower(lower)
+    return inverse.T @ inverse
 
 
 def outer_product(objective: Objective, z: np.ndarray) -> np.ndarray:

@@ -113,7 +113,7 @@ def diagnose(case: Case) -> Finding:
         return _hardly_identified(case, reported)
     if not case.check.ok or (case.nearby is not None and not case.nearby.smooth):
         return _mismatch(case, reported, noise, wobble)
-    if stuck and wobble > 0.1 * max(np.abs(case.model.slope).max(), DISTANCE):
+    if stuck and wobble > 0.1 * max(np.abs(case.model.along).max(), DISTANCE):
         return _rounding(case, noise, wobble)
     return _curvature(case, reported, faded, noise)
 
@@ -121,16 +121,17 @@ def diagnose(case: Case) -> Finding:
 def _curvature(case: Case, reported: Reported, faded: list[np.ndarray], noise: float) -> Finding:
     """What the Hessian says: a saddle, corners, directions without curvature; or that the search was not at its end."""
     model = case.model
-    flat = flat_vectors(model) if model.curvature[0] >= -NEGATIVE * model.curvature[-1] else []
+    lowest, highest = model.curvature.extremes
+    flat = flat_vectors(model) if lowest >= -NEGATIVE * highest else []
     opg = outer_product(case.objective, case.z)
     corners = kinks(opg, case.at.matrix)
     if corners:
         return _kink(case, reported, corners, opg)
-    if flat == [] and model.curvature[0] < -model.floor:
-        if np.abs(model.slope).max() <= DISTANCE:
-            axis = _cleaned(model.axes[:, 0] / model.metric, model)
+    if flat == [] and lowest < -model.curvature.floor:
+        if np.abs(model.along).max() <= DISTANCE:
+            axis = _cleaned(model.curvature.axes[:, 0] / model.metric, model)
             if (
-                model.curvature[0] > -NOT_NEGATIVE
+                lowest > -NOT_NEGATIVE
                 and along(case.objective, case.z, case.solution.value, model, axis, noise) == "flat"
             ):
                 return _not_identified(case, reported, [axis], [axis])
@@ -189,10 +190,11 @@ def _not_identified(
 
 
 def _hardly_identified(case: Case, reported: Reported) -> Finding:
-    axis = _cleaned(case.model.axes[:, 0] / case.model.metric, case.model)
+    axis = _cleaned(case.model.curvature.axes[:, 0] / case.model.metric, case.model)
+    lowest, highest = case.model.curvature.extremes
     reason = (
         f"The data hardly determine {in_words(reported, axis)}: what curvature the log-likelihood has along this "
-        f"direction (1/{case.model.curvature[-1] / case.model.curvature[0]:.0e} of the largest) is lost in rounding errors."
+        f"direction (1/{highest / lowest:.0e} of the largest) is lost in rounding errors."
     )
     return _partial(case, "not_identified", reason, "flat", [axis], reported)
 
@@ -362,7 +364,7 @@ def _sound_but_early(case: Case) -> bool:
     """Whether the search ended, by its own test, in sight of an optimum about which all else is as it should be."""
     near = case.solution.stop == DONE and case.model.positive and DISTANCE < case.model.decrement <= IN_SIGHT
     sound = case.check.ok and case.lost <= HALF_LOST and case.nearby is not None and case.nearby.quadratic
-    return near and sound and case.model.curvature[-1] < 1e8 * case.model.curvature[0]
+    return near and sound and case.model.curvature.is_conditioned(1e8)
 
 
 def _early(case: Case) -> Finding:

@@ -34,7 +34,8 @@ class Direction:
 
 def flat_vectors(model: Quadratic) -> list[np.ndarray]:
     """The null space of the scaled Hessian, each null vector with as few parameters as possible."""
-    null = model.axes[:, model.curvature <= model.floor] / model.metric[:, None]
+    curvature = model.curvature
+    null = curvature.axes[:, curvature.values <= curvature.floor] / model.metric[:, None]
     return list(sparse_basis(null).T) if null.size else []
 
 

@@ -88,7 +88,7 @@ def look_around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int
 
 def _around(objective: Objective, z: np.ndarray, model: Quadratic, seed: int) -> Neighbourhood | None:
     """What `objective`, of all data or of some, is like near z."""
-    whiten = (model.axes / np.sqrt(model.curvature)) / model.metric[:, None]
+    whiten = model.curvature.whiten / model.metric[:, None]
     v = _askew(len(z), seed)
     step = RADIUS * whiten @ v
     here, up, down = (objective.evaluate(z + s * step) for s in (0.0, 1.0, -1.0))
@@ -115,7 +115,7 @@ def _ratios(change: np.ndarray, inverse: np.ndarray, whiten: np.ndarray, model: 
 
     Where the change is small by its norm ‖Wᵀ ΔH W‖ or by what that is at most, by that; else the least and the greatest.
     """
-    norm = float(np.linalg.norm(change / model.metric / model.metric[:, None])) / model.curvature[0]
+    norm = float(np.linalg.norm(change / model.metric / model.metric[:, None])) / model.curvature.least
     if not norm < SLIGHT:  # a bound of little work would not do
         relative = inverse @ change
         norm = float(np.sqrt(max(np.sum(relative * relative.T), 0.0)))
@@ -160,10 +160,9 @@ def lost_in_rounding(objective: Objective, z: np.ndarray, model: Quadratic) -> f
     They are 1e-8 standard errors apart, the other parameters held, and only looked at where the Hessian is so badly
     conditioned that there might be any.
     """
-    low, high = model.curvature[0], model.curvature[-1]
-    if low <= 0 or high / low < WELL_CONDITIONED:
+    if model.curvature.is_conditioned(WELL_CONDITIONED) or (low := model.curvature.extremes[0]) <= 0:
         return 0.0
-    axis = model.axes[:, 0] / model.metric
+    axis = model.curvature.axes[:, 0] / model.metric
     rng = np.random.default_rng(0)
     steps = [rng.choice([-1e-8, 1e-8], size=len(z)) / model.metric for _ in range(3)]
     return float(max(abs(axis @ objective.evaluate(z + s).matrix @ axis / low - 1) for s in steps))
@@ -196,8 +195,8 @@ def fading(objective: Objective, z: np.ndarray, model: Quadratic) -> list[np.nda
     Single parameters first; if none is to blame, the axes of the Hessian, the weakest first.
     """
     k = len(z)
-    hessian = _scaled_hessian(model)
-    for axes in (np.eye(k), model.axes):
+    hessian = model.curvature.scaled
+    for axes in (np.eye(k), model.curvature.axes):
         out = []
         for axis in axes.T[: min(k, MOST_AXES)]:
             curvature = float(axis @ hessian @ axis)
@@ -213,8 +212,3 @@ def fading(objective: Objective, z: np.ndarray, model: Quadratic) -> list[np.nda
         if out:
             return out
     return []
-
-
-def _scaled_hessian(model: Quadratic) -> np.ndarray:
-    """The Hessian scaled to a unit diagonal."""
-    return (model.axes * model.curvature) @ model.axes.T

@@ -38,7 +38,7 @@ def recession(
         noise: rounding errors of the value, relative to it.
     """
     z, value = solution.z, solution.value
-    gradient = model.axes @ model.slope * model.metric
+    gradient = model.slope * model.metric
     slack = max(SLACK, 30 * noise * abs(value))
     found: list[Direction] = []
     unlimited = False
@@ -177,7 +177,7 @@ def _candidates(
             if mine.any():
                 yield mine / np.abs(mine).max()
                 yield -mine / np.abs(mine).max()
-    level = model.axes @ model.slope == 0.0  # a plateau, which is another finding
+    level = model.slope == 0.0  # a plateau, which is another finding
     for i in (i for i in others[:MOST_COORDINATES] if not level[i]):
         for sign in (1.0, -1.0):
             yield sign * np.eye(len(z))[i]

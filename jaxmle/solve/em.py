@@ -228,8 +228,7 @@ def m_step(z: np.ndarray, evaluation: Any) -> tuple[np.ndarray, bool]:
         return after, True
     rest = np.flatnonzero(np.isnan(after))
     model = Quadratic.of(evaluation.gradient[rest], evaluation.matrix[np.ix_(rest, rest)])
-    step = -model.slope / np.maximum(np.abs(model.curvature), model.floor)
-    after[rest] = z[rest] + model.to_z(step)
+    after[rest] = z[rest] + model.to_z(model.descent())
     return after, False
 
 

@@ -155,7 +155,7 @@ class Newton(Solver):
 
     def tell(self, state: NewtonState, evaluation) -> NewtonState:
         """The state after the evaluation of its trial point: moved there, or with a smaller radius."""
-        step = state.model.axes.T @ ((state.trial - state.z) * state.model.metric)
+        step = (state.trial - state.z) * state.model.metric
         length = float(np.linalg.norm(step))
         predicted = -state.model.change(step)
         if not finite(evaluation):

@@ -8,7 +8,7 @@ from jaxmle.declare.links import LINKS
 from jaxmle.infer.certificate import Certificate
 from jaxmle.infer.estimates import Estimates
 
-PROVED = Certificate("optimum", "", gradient=1e-9, gain=2e-16, distance=2e-8, eigenvalues=(0.01, 2.1))
+PROVED = Certificate("optimum", "", gradient=1e-9, gain=2e-16, distance=2e-8, curvature=(0.01, 2.1))
 
 
 def poisson() -> Estimates:
