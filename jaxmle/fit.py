@@ -166,11 +166,18 @@ def fit(
             raise ModelError(
                 f"At the start values, {blame.words if blame else 'the log-likelihood is not finite.'} {BAD_START}"
             )
+        used = np.zeros(table.n_rows)
+        used[built.source.rows] = 1.0  # a smaller model may need fewer columns, and so lose fewer rows
         again = lambda other: fit(
             other,
             data,
-            weights=weights,
+            weights=weights
+            if used.all()
+            else used
+            if weights is None
+            else used * read_weights(weights, table, "weights"),
             probability_weights=probability_weights,
+            fixed={k: v for k, v in (fixed or {}).items() if not isinstance(model.params.get(k.split("[")[0]), Linear)},
             devices=devices,
             progress=False,
             **kept,
@@ -273,6 +280,11 @@ def _is(kind: type, value: Any) -> bool:
 
 def all_weights_of(weights: Any, probability_weights: Any, table: Table) -> np.ndarray:
     total = np.broadcast_to(1.0, table.n_rows)
+    if weights is not None and probability_weights is not None:
+        raise ModelError(
+            "Give weights= (frequencies) or probability_weights= (sampling weights), not both: repeat each row as often as "
+            "its frequency says, and keep the sampling weights."
+        )
     if weights is not None:
         total = total * read_weights(weights, table, "weights")
     if probability_weights is not None:

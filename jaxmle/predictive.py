@@ -19,7 +19,7 @@ from .infer.averages import Case
 from .infer.baseline import Baseline, baseline_of, survival_of, times_asked
 from .infer.concordance import Concordance, concordance_of
 from .infer.effects import Effects, contrasts, marginal_effects
-from .infer.goodness import deviance, null_model, pearson, pseudo_r_squared, residuals
+from .infer.goodness import deviance, has_empty_null, null_model, pearson, pseudo_r_squared, residuals
 from .infer.influence import Influence, influence_of
 from .infer.predict import OF_TIME, predict, simulate
 from .infer.whole import drawn_of_all, residuals_of_all
@@ -252,8 +252,14 @@ class Predictive(Inference):
 
     def pseudo_r2(self, kind: str = "mcfadden") -> float:
         """How much better than the null model: "mcfadden", "mcfadden_adjusted", "cox_snell" or "nagelkerke"."""
-        null, e = self.null, self.estimates
-        return pseudo_r_squared(kind, e.log_likelihood, null.log_likelihood, e.df, null.df, e.n_obs)
+        self._rows_of("pseudo_r2", None)
+        assert self.session is not None
+        e, objective = self.estimates, self.session.objective
+        if has_empty_null(self._known_model("pseudo_r2")):
+            null, df = -objective.value(np.zeros(objective.size)), 0
+        else:
+            null, df = self.null.log_likelihood, self.null.df
+        return pseudo_r_squared(kind, e.log_likelihood, null, e.df, df, e.n_obs)
 
     def log_density(self, data: Any) -> np.ndarray:
         """The log-density of new rows (or groups) at the estimates, one per unit.

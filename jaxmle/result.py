@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from .declare.linear import Linear
 from .declare.model import Model
 from .errors import ModelError
 from .infer.certificate import Certificate
@@ -175,7 +176,7 @@ def load(path: str | Path, model: Model | None = None) -> Fit:
     Arguments:
         path: the file.
         model: the model that was fitted, if its log-density is a function of yours and predictions are wanted: code is
-            never saved. A family's model is in the file.
+            never saved. What its formulas have learnt (levels, knots, means) is, and a family's model is in the file.
 
     Returns:
         The fit, with everything that needs no data.
@@ -184,11 +185,29 @@ def load(path: str | Path, model: Model | None = None) -> Fit:
         DataError: if the file is not a saved fit, or of a later format.
         ModelError: if the model is not the one that was fitted.
     """
-    estimates, stored = read(path)
-    if model is not None:
-        if not isinstance(model, Model):
-            raise ModelError(f"model must be the jm.Model that was fitted; got {model!r}.")
-        if set(model.params) != set(estimates.params):
-            fitted, given = (", ".join(map(repr, names)) for names in (estimates.params, model.params))
-            raise ModelError(f"{path} is a fit of the parameters {fitted}, but the model has {given}.")
-    return Fit(estimates, model=stored if model is None else model)
+    estimates, stored, learnt = read(path)
+    if model is None:
+        return Fit(estimates, model=stored)
+    if not isinstance(model, Model):
+        raise ModelError(f"model must be the jm.Model that was fitted; got {model!r}.")
+    if stored is not None:
+        fitted, given = (f"{m.title} {m.about}".strip() for m in (stored, model))
+        if fitted != given:
+            raise ModelError(
+                f"{path} is a fit of {fitted!r}, but the model is {given!r}. Leave it out: it is in the file."
+            )
+        return Fit(estimates, model=stored)
+    if set(model.params) != set(estimates.params):
+        fitted, given = (", ".join(map(repr, names)) for names in (estimates.params, model.params))
+        raise ModelError(f"{path} is a fit of the parameters {fitted}, but the model has {given}.")
+    for name, parameter in model.params.items():
+        if isinstance(parameter, Linear) and _learns(parameter) and name not in learnt:
+            raise ModelError(
+                f"What the formula of {name!r} learnt from the data (levels, knots, means) is not in {path}: functions of "
+                "your own in a formula, and links of your own, are not saved."
+            )
+    return Fit(estimates, model=replace(model, params={**model.params, **learnt}))
+
+
+def _learns(linear: Linear) -> bool:
+    return isinstance(linear.terms, str) and linear.is_formula

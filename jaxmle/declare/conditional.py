@@ -221,6 +221,11 @@ class Response(Conditional):
         levels = self.levels
         if len(self.names) == 1:
             y, levels = self.family.encode(data, self.names[0], self.levels)
+            if np.ndim(y) != 1:
+                raise DataError(
+                    f"Response {self.names[0]!r} has shape {np.shape(y)}; {self.family.title} takes one number in each row. "
+                    "Name one of its columns, or a family of several."
+                )
             encoded[self.names[0]] = y
         else:
             y = np.stack([data.numeric(name, "the response").astype(np.float64) for name in self.names], axis=1)

@@ -217,6 +217,15 @@ def resampled(
             "Rows that depend on each other (unit='all') cannot be drawn one by one; for a series take kind='parametric'."
         )
     session, model = fit.session, fit.model
+    if clusters is not None and len(np.unique(clusters)) < 2:
+        raise ModelError(
+            "cluster= has one cluster alone: drawing it again gives the same data. A bootstrap needs several."
+        )
+    if kind == "parametric" and not session.sampling_weights and (optimum.objective.weights() != 1).any():
+        raise ModelError(
+            "A parametric bootstrap draws one response for each row, and rows with a frequency weight stand for several: "
+            "repeat each row as often as its weight says, or take kind='pairs'."
+        )
     draw = None
     if kind == "parametric":
         draw = lambda first, many: responses(model, fit.estimates, session.used, many, key, first)

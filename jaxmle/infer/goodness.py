@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..declare.choices.slopes import Slopes
+from ..declare.combinators.censored import EXACT, Censoring
 from ..declare.conditional import Conditional, conditional_of
 from ..declare.linear import CONSTANT, Linear
 from ..declare.model import Model
@@ -35,6 +37,8 @@ def residuals(model: Model, params: Mapping[str, Any], table: Any, kind: str, ke
         raise ModelError(
             f"residuals of a series are {', '.join(OF_SERIES)}: of each row given those before; got {kind!r}."
         )
+    if kind in ("deviance", "pearson", "working"):
+        _refuse_censored(conditional, f"residuals(kind={kind!r})", model)
     if kind == "quantile":
         return _quantile_residuals(conditional, model, params, table, key)
     if kind == "working":
@@ -78,9 +82,18 @@ def between_limits(
         )
 
 
+def _refuse_censored(conditional: Conditional, what: str, model: Model) -> None:
+    if isinstance(conditional, Censoring) and set(conditional.kinds) != {EXACT}:
+        raise ModelError(
+            f"{what} compares responses with their expectations, and of censored ones only bounds are known: for "
+            f"{model.title!r} take residuals(kind='quantile'), and compare models by likelihood."
+        )
+
+
 def deviance(model: Model, params: Mapping[str, Any], table: Any, weights: np.ndarray) -> float:
     """Σ w d(y, μ): of a generalised linear model its deviance, unscaled."""
     conditional = conditional_of(model, "deviance")
+    _refuse_censored(conditional, "deviance", model)
     return float(weights @ function_of_rows(model, params, table, Deviance(conditional)))
 
 
@@ -90,16 +103,27 @@ def pearson(model: Model, params: Mapping[str, Any], table: Any, weights: np.nda
 
 
 def null_model(model: Model) -> Model:
-    """The model in which every predictor is constant, but for its offset."""
+    """The model in which every predictor is constant, but for its offset; zero where something else takes the place of
+    a constant.
+
+    Raises:
+        ModelError: where nothing is left to be estimated.
+    """
     conditional_of(model, "The null model")
-    return replace(
-        model,
-        params={
-            name: replace(p, terms=(CONSTANT,), start=None, fixed=None, prior=None) if isinstance(p, Linear) else p
-            for name, p in model.params.items()
-        },
-        about="null model",
-    )
+    params = {name: _constant(p) if isinstance(p, Linear) else p for name, p in model.params.items()}
+    if has_empty_null(model):
+        raise ModelError(f"The null model of {model.title!r} has no parameters: there is nothing to estimate.")
+    return replace(model, params=params, about="null model")
+
+
+def has_empty_null(model: Model) -> bool:
+    """Whether nothing is left to estimate where predictors are constant: the constant has no place of its own."""
+    return all(isinstance(p, Slopes) for p in model.params.values())
+
+
+def _constant(predictor: Linear) -> Linear:
+    kept = {k: getattr(predictor, k) for k in ("link", "shape", "offset", "functions")}
+    return Linear((CONSTANT,), **kept, fixed=0.0 if isinstance(predictor, Slopes) else None)
 
 
 def pseudo_r_squared(kind: str, log_likelihood: float, null: float, df: int, null_df: int, n: float) -> float:

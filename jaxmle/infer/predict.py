@@ -107,6 +107,21 @@ def _labels(model: Model) -> tuple[Any, ...]:
     return (0, 1) if levels is None else levels
 
 
+def _number_of(value: Any, model: Model, conditional: Conditional) -> float:
+    """A value of the response as the log-density reads it: of labels their number."""
+    levels = getattr(conditional, "levels", None)
+    if levels is not None:
+        if value not in levels:
+            raise ModelError(
+                f"value={value!r} is none of the labels of {model.title!r}: {', '.join(map(repr, levels))}."
+            )
+        return float(levels.index(value))
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"value= of {model.title!r} is a number, or several; got {value!r}.") from error
+
+
 def binary(conditional: Conditional) -> bool:
     kind = conditional.kind
     return kind is not None and kind.__name__ == "Bernoulli"
@@ -153,6 +168,10 @@ def questions(
     if what == "variance":
         return [Question(Variance(conditional), {})], False
     if what == "quantile":
+        if getattr(conditional, "levels", None) is not None:
+            raise ModelError(
+                f"{model.title!r} has labels, which have no quantiles: ask for what='prob' or what='label'."
+            )
         if q is None:
             raise ModelError("predict(what='quantile') needs q=, a probability or several: q=0.5, q=[0.05, 0.95].")
         wanted = _probabilities(q)
@@ -166,11 +185,11 @@ def questions(
         each = [(of, {VALUE: np.full(n, t)}, ("time", f"{t:g}")) for t in np.ravel(np.asarray(value, np.float64))]
         return [Question(*one) for one in each], np.ndim(value) > 0
     if value is not None:
-        values = np.broadcast_to(np.asarray(value, np.float64), (n,)) if np.ndim(value) == 0 else None
-        if values is None:
-            each = [(Probability(conditional), {VALUE: np.full(n, float(v))}, (y, str(v))) for v in np.ravel(value)]
-            return [Question(*one) for one in each], True
-        return [Question(Probability(conditional), {VALUE: np.array(values)})], False
+        each = [
+            (Probability(conditional), {VALUE: np.full(n, _number_of(v, model, conditional))}, (y, str(v)))
+            for v in np.ravel(np.asarray(value, object))
+        ]
+        return ([Question(*one) for one in each], True) if np.ndim(value) else ([Question(*each[0][:2])], False)
     if binary(conditional):
         return [Question(Mean(conditional), {})], False
     levels = getattr(conditional, "levels", None)

@@ -211,13 +211,15 @@ def ends_of(o: Optimum, quantity: Quantity, width: float) -> tuple[float, float]
     """Where the profile of a quantity crosses the level to either side.
 
     Where that of an entry of `z` does not, it is the end of its range. Of other quantities it is not known whether there
-    is no such point or whether it was not found: NaN.
+    is no such point or whether it was not found: NaN. Where the way to it leads through infinity, as that of a ratio may
+    whose denominator may be zero, the end is infinite.
     """
-    out = []
+    out, estimate = [], quantity.at(o.z)[0]
     for side, limit in zip((-1.0, 1.0), quantity.bounds):
         at = end(o, quantity, width, side)
         nowhere = np.nan if quantity.entry is None else limit
-        out.append(nowhere if at is None else quantity.at(at)[0])
+        value = nowhere if at is None else quantity.at(at)[0]
+        out.append(side * np.inf if side * (value - estimate) < 0 else value)
     return out[0], out[1]
 
 
@@ -260,7 +262,7 @@ def profile_of(o: Optimum, quantity: Quantity, name: str, level: float) -> Profi
     for side in (-1.0, 1.0):
         for width in WIDTHS:
             at = end(o, quantity, float(width), side)
-            if at is None:
+            if at is None or side * (quantity.at(at)[0] - estimate) < 0:
                 break
             points[quantity.at(at)[0]] = -o.value - 0.5 * width**2
     values = np.array(sorted(points))

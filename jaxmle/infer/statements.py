@@ -65,12 +65,16 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Probability:
-    """The probability, or density, of the value `row[VALUE]`."""
+    """The probability, or density, of the value `row[VALUE]`, zero outside of the support."""
 
     conditional: Conditional
 
     def __call__(self, p: Any, row: Any) -> Any:
-        return jnp.exp(self.conditional.distribution(p, row).log_prob(row[VALUE]))
+        d, y, support = self.conditional.distribution(p, row), row[VALUE], self.conditional.support
+        if support is None:
+            return jnp.exp(d.log_prob(y))
+        holds = support.holds(y)
+        return jnp.where(holds, jnp.exp(d.log_prob(jnp.where(holds, y, support.member))), 0.0)
 
 
 @dataclass(frozen=True)

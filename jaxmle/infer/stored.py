@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -9,6 +10,7 @@ import os
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from ..declare import links
 from ..declare.links import Link
 from ..declare.model import Model
 from ..errors import DataError
+from ..solve.quadratic import Curvature
 from .certificate import Certificate
 from .derivatives import DerivativeCheck
 from .directions import Direction
@@ -36,16 +39,18 @@ _TYPES = {c.__name__: c for c in (Estimates, Certificate, DerivativeCheck, Direc
 def write(estimates: Estimates, path: str | Path, model: Model | None = None) -> None:
     """Write to a temporary file beside `path`, flush it to the disk, and put it in place in one move.
 
-    A model is written too if it is made of jaxmle's own parts: a family, its formulas with all that they have learnt.
+    A model is written too if it is made of jaxmle's own parts: a family, its formulas with all that they have learnt. Of
+    another, whose density is code, those of its parameters that are.
     """
     path = Path(path)
     if path.is_dir():
         raise DataError(f"{path} is a directory: name a file in it.")
     arrays: dict[str, np.ndarray] = {}
     tree = _encode(estimates, arrays)
-    text = np.frombuffer(
-        json.dumps({"format": FORMAT, "fit": tree, "model": _plain_model(model, arrays)}).encode(), dtype=np.uint8
-    )
+    whole = _plain_model(model, arrays)
+    learnt = _plain_params(model, arrays) if whole is None else None
+    text = json.dumps({"format": FORMAT, "fit": tree, "model": whole, "params": learnt})
+    text = np.frombuffer(text.encode(), dtype=np.uint8)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -59,8 +64,8 @@ def write(estimates: Estimates, path: str | Path, model: Model | None = None) ->
         raise
 
 
-def read(path: str | Path) -> tuple[Estimates, Model | None]:
-    """The estimates that `write` wrote, and the model if it could.
+def read(path: str | Path) -> tuple[Estimates, Model | None, Mapping[str, Any]]:
+    """The estimates that `write` wrote, and the model if it could, or else those of its parameters that it could.
 
     Raises:
         DataError: if the file is none of ours, or of a later format.
@@ -73,8 +78,8 @@ def read(path: str | Path) -> tuple[Estimates, Model | None]:
             content = json.loads(bytes(file["json"]).decode())
             arrays = {name: file[name] for name in file.files if name != "json"}
         if content["format"] == FORMAT:
-            model = content.get("model")
-            return _decode(content["fit"], arrays), None if model is None else Model(**_decode(model, arrays))
+            model, learnt = (_decode(content.get(part), arrays) for part in ("model", "params"))
+            return _decode(content["fit"], arrays), None if model is None else Model(**model), learnt or {}
     except (LookupError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(f"{path} is not a fit saved by jaxmle, or is damaged.") from error
     raise DataError(f"{path} has format {content['format']}, which this version cannot read; upgrade jaxmle.")
@@ -91,12 +96,24 @@ def _plain_model(model: Model | None, arrays: dict[str, np.ndarray]) -> Any:
     """A model as JSON, None if code of the user's is part of it; starts and priors are not needed any more."""
     if model is None:
         return None
+    fields = {f.name: getattr(model, f.name) for f in dataclasses.fields(model)} | {"params": _settled(model)}
     try:
-        params = {k: dataclasses.replace(p, start=None, prior=None) for k, p in model.params.items()}
-        fields = {f.name: getattr(model, f.name) for f in dataclasses.fields(model)} | {"params": params}
         return {"dict": [[name, _plain(value, arrays)] for name, value in fields.items()]}
     except _NotPlain:
         return None
+
+
+def _plain_params(model: Model | None, arrays: dict[str, np.ndarray]) -> Any:
+    """The parameters of a model as JSON, but for those that code of the user's is part of."""
+    out = []
+    for name, parameter in _settled(model).items() if model is not None else ():
+        with contextlib.suppress(_NotPlain):
+            out.append([name, _plain(parameter, arrays)])
+    return {"dict": out}
+
+
+def _settled(model: Model) -> dict[str, Any]:
+    return {k: dataclasses.replace(p, start=None, prior=None) for k, p in model.params.items()}
 
 
 class _NotPlain(Exception):
@@ -142,6 +159,8 @@ def _encode(x: Any, arrays: dict[str, np.ndarray]) -> Any:
         name = f"a{len(arrays)}"
         arrays[name] = np.asarray(x, order="C")
         return {"array": name}
+    if isinstance(x, Curvature):
+        return _encode(x.extremes, arrays)
     if type(x).__name__ in _TYPES:
         fields = {f.name: _encode(getattr(x, f.name), arrays) for f in dataclasses.fields(x)}
         return {"type": type(x).__name__, "fields": fields}

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
+from ..objective.expectation import expected_information
 from ..objective.objective import Objective
+from ..objective.rowwise import best_kind
 from ..special import chdtrc
 from .boundary import mixture_weights
 from .chi_squares import mixture_tail
@@ -22,6 +24,9 @@ from .transform import of_coefficients, transformed
 Hypothesis = str | Sequence[str] | Callable[[Mapping[str, Any]], Any]
 """Equations in coefficients, `"age = income, C(site)[B] = 0"`, or a function of the parameters that is zero."""
 
+
+INFORMATION = ("expected", "observed", "opg")
+"""What a score may be compared with."""
 
 SAME = 1e-8
 """Of the log-likelihood: so small a gain is none, but what searches leave."""
@@ -147,7 +152,7 @@ def _restricted(fit: Any, hypothesis: Hypothesis, what: str) -> tuple[Restricted
     return restricted(optimum, f, words), words
 
 
-def score_test(fit: Any, hypothesis: Hypothesis | None = None, kind: str = "observed") -> Test:
+def score_test(fit: Any, hypothesis: Hypothesis | None = None, kind: str | None = None) -> Test:
     """Rao's score test: how steep the likelihood is where a hypothesis holds.
 
     Arguments:
@@ -155,17 +160,26 @@ def score_test(fit: Any, hypothesis: Hypothesis | None = None, kind: str = "obse
             fixed={"rate[age]": 0.0})`: it is then a test of those, and nothing else is fitted.
         hypothesis: equations about the fit's coefficients, `"age = 0, income = 0"`, which may be nonlinear, or a function
             of the parameters that is zero: the model is fitted again under it.
-        kind: the information: "observed", or "opg" (the outer product of the scores).
+        kind: the information: "expected" (Fisher's, as in R), "observed", or "opg" (the outer product of the scores). By
+            default that of `with_covariance`, or else "expected" where the family knows it in closed form: far from the
+            estimates the observed one may say much more than the data do. Elsewhere "observed".
 
     Raises:
-        ModelError: for a hypothesis that cannot be read, for a fit that holds nothing where none is given, and for one
-            that has no proved optimum or no data.
+        ModelError: for a hypothesis that cannot be read, for a fit that holds nothing where none is given, for one
+            that has no proved optimum or no data, and for one with a sandwich covariance.
     """
-    if kind not in ("observed", "opg"):
-        raise ModelError(f"kind must be 'observed' or 'opg'; got {kind!r}.")
+    if kind not in (None, *INFORMATION):
+        raise ModelError(f"kind must be one of {', '.join(map(repr, INFORMATION))}; got {kind!r}.")
     session = fit.session
     if session is None:
         raise ModelError("A score test needs the data, which a loaded fit does not have; fit again.")
+    chosen = fit.choice.settled(session.sampling_weights).kind
+    if chosen not in INFORMATION:
+        raise ModelError(
+            f"A score test compares with an information, and this fit has the covariance {chosen!r}: take jm.wald_test, "
+            "which uses it."
+        )
+    kind = kind or (chosen if fit.choice.kind != "default" else best_kind(session.objective.likelihood))
     if not fit.converged:
         raise ModelError("A score test needs a proved optimum of what is free.")
     if hypothesis is not None:
@@ -184,8 +198,11 @@ def score_test(fit: Any, hypothesis: Hypothesis | None = None, kind: str = "obse
 
 
 def _score_test(objective: Objective, z: np.ndarray, df: int, kind: str, words: str) -> Test:
-    e = objective.evaluate(z, "hessian" if kind == "observed" else "opg")
-    statistic = float(e.gradient @ np.linalg.solve(e.matrix, e.gradient))
+    e = objective.evaluate(z, "opg" if kind == "opg" else "hessian")
+    information = e.matrix
+    if kind == "expected" and (information := expected_information(objective, z)[0]) is None:
+        raise ModelError("The expected information can only be simulated here: take kind='observed' or 'opg'.")
+    statistic = float(e.gradient @ np.linalg.solve(information, e.gradient))
     if not statistic >= 0:
         raise ModelError("The information at the hypothesis is not positive definite: use kind='opg', or another test.")
     return Test("score test", statistic, df, float(chdtrc(df, statistic)), words)

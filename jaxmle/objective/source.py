@@ -285,8 +285,11 @@ def read_source(model: Model, table: Table, weights: np.ndarray, missing: str, c
 
 
 def _written_out(model: Model, table: Table) -> Model:
-    """The model with `.` in its formulas written out: all columns but those of the response."""
-    own = model.log_density.columns if isinstance(model.log_density, Conditional) else ()
+    """The model with `.` in its formulas written out: all columns but those of the response and of offsets."""
+    own = set(model.log_density.columns) if isinstance(model.log_density, Conditional) else set()
+    for parameter in model.params.values():
+        for offset in parameter.offset if isinstance(parameter, Linear) else ():
+            own |= {offset} if offset in table.names else set(names_in(offset))
     params = {
         name: replace(p, terms=expand(p.terms, table.names, own))
         if isinstance(p, Linear) and isinstance(p.terms, str) and p.is_formula

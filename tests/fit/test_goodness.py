@@ -91,6 +91,59 @@ def test_a_constant_term_with_an_exposure_is_the_null_model():
     assert fit.null.coef["rate[Intercept]"] == pytest.approx(np.log(y.sum() / t.sum()))
 
 
+def test_the_null_model_is_of_the_rows_that_were_fitted():
+    """A smaller model reads fewer columns, and would lose fewer rows."""
+    rng = np.random.default_rng(5)
+    data = {"y": rng.poisson(2, 60).astype(float), "x": rng.normal(size=60), "w": rng.integers(0, 3, 60)}
+    data["x"][:10] = np.nan
+    kept = {k: v[10:] for k, v in data.items()}
+    for weights in (None, "w"):
+        fit = jm.fit(jm.poisson("y ~ x"), data, missing="drop", weights=weights)
+        w = np.ones(50) if weights is None else kept["w"]
+        rate = np.average(kept["y"], weights=w)
+        assert fit.null.n_obs == fit.n_obs == w.sum()
+        assert fit.null.log_likelihood == pytest.approx(w @ stats.poisson.logpmf(kept["y"], rate), rel=1e-9)
+
+
+def test_what_is_held_stays_so_in_the_null_model():
+    rng = np.random.default_rng(6)
+    data = {"x": rng.normal(size=200)}
+    data["y"] = rng.negative_binomial(2, 2 / (2 + np.exp(0.5 + 0.4 * data["x"])))
+    fit = jm.fit(jm.negative_binomial("y ~ x"), data, fixed={"dispersion": 3.0, "mean[x]": 0.3})
+    mean = data["y"].mean()  # with the dispersion known, the mean is its own estimate
+    true = stats.nbinom.logpmf(data["y"], 1 / 3, 1 / (1 + 3 * mean)).sum()
+    assert fit.null.log_likelihood == pytest.approx(true, rel=1e-9)
+    assert fit.null.df == 1
+
+
+def test_the_null_models_of_what_has_no_constant():
+    """Of an ordinal response the frequencies; of Cox's likelihood that without coefficients: R's coxph(...)$loglik[1]."""
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=200)
+    labels = np.array(list("abcd"))[np.digitize(x + rng.logistic(size=200), [-1, 0, 1])]
+    fit = jm.fit(jm.ordinal("o ~ x"), {"x": x, "o": labels})
+    counts = np.unique(labels, return_counts=True)[1]
+    assert fit.null.log_likelihood == pytest.approx(counts @ np.log(counts / 200), rel=1e-9)
+    assert fit.pseudo_r2() == pytest.approx(1 - fit.log_likelihood / (counts @ np.log(counts / 200)), rel=1e-9)
+    data = {"t": [5, 3, 8, 1, 9, 2, 7], "x": [1, 2, 0, 3, 1, 2, 0], "e": [1, 1, 0, 1, 1, 0, 1]}
+    cox = jm.fit(jm.cox("t ~ x", event="e"), data)
+    assert cox.log_likelihood == pytest.approx(-3.589025, abs=1e-6)
+    assert cox.pseudo_r2() == pytest.approx(1 - 3.589025 / 6.040255, abs=1e-6)
+    with pytest.raises(jm.ModelError, match="nothing to estimate"):
+        _ = cox.null
+
+
+def test_of_censored_responses_no_deviance_is_taken():
+    rng = np.random.default_rng(8)
+    data = {"t": rng.gamma(2.0, size=80), "x": rng.normal(size=80), "e": rng.uniform(size=80) < 0.6}
+    fit = jm.fit(jm.censored(jm.gamma("t ~ x"), event="e"), data)
+    for ask in (lambda: fit.deviance, lambda: fit.pearson_statistic, lambda: fit.residuals("deviance")):
+        with pytest.raises(jm.ModelError, match="of censored ones only bounds are known"):
+            ask()
+    seen = jm.fit(jm.censored(jm.gamma("t ~ x"), event="e"), data | {"e": np.ones(80)})
+    assert seen.deviance == pytest.approx(jm.fit(jm.gamma("t ~ x"), data).deviance, rel=1e-6)
+
+
 def test_what_has_no_residuals_is_said(dobson):
     with pytest.raises(jm.ModelError, match="kind='persson'"):
         dobson.residuals("persson")

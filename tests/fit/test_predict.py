@@ -82,6 +82,41 @@ def test_labels_and_probabilities_of_classes(data):
     assert set(fit.simulate(4)) == {"no", "yes"}
 
 
+def test_the_probability_of_a_label_is_asked_for_by_the_label(data):
+    """Not by its number: labels 1, 2, 3 are 0, 1, 2 to the log-density."""
+    rng = np.random.default_rng(9)
+    x, new = rng.normal(size=300), {"x": [0.0, 1.0]}
+    labels = rng.choice([1, 2, 3], 300, p=[0.5, 0.3, 0.2])
+    for family in (jm.ordinal, jm.categorical):
+        fit = jm.fit(family("o ~ x"), {"o": labels, "x": x})
+        each = fit.predict(new, "prob")
+        np.testing.assert_allclose(fit.predict(new, "prob", value=[1, 2, 3]), each, rtol=1e-12)
+        np.testing.assert_allclose(fit.predict(new, "prob", value=3), each[:, 2], rtol=1e-12)
+        with pytest.raises(jm.ModelError, match=r"value=0 is none of the labels.*1, 2, 3"):
+            fit.predict(new, "prob", value=0)
+        first = fit.marginal_effects("x", what="prob", value=1).estimates["x"]
+        assert first == pytest.approx(fit.marginal_effects("x").estimates["x | o = 1"], rel=1e-9)
+        with pytest.raises(jm.ModelError, match="labels, which have no quantiles"):
+            fit.predict(new, "quantile", q=0.5)
+    won = jm.fit(jm.bernoulli("won ~ x"), data)
+    np.testing.assert_allclose(won.predict(new, "prob", value="no"), 1 - won.predict(new, "prob"), rtol=1e-12)
+
+
+def test_what_cannot_be_has_no_probability(poisson):
+    """A mass function is not to be asked between or below its numbers: there it is a gamma function's."""
+    rate, values = poisson.predict(NEW), [0, 1.5, -1, 2]
+    estimate, error = poisson.predict(NEW, what="prob", value=values, se=True)
+    np.testing.assert_allclose(estimate, stats.poisson.pmf([values, values], rate[:, None]), rtol=1e-10)
+    assert (error[:, [1, 2]] == 0).all()
+    y = np.random.default_rng(0).geometric(0.4, 200) - 1
+    at = jm.fit(jm.geometric("y"), {"y": y}).predict({"x": [0.0]}, "prob", value=[-1, 0])
+    assert at[0, 0] == 0.0 < at[0, 1]
+    z = np.random.default_rng(1).gamma(2.0, size=200)
+    assert jm.fit(jm.gamma("z"), {"z": z}).predict({"x": [0.0]}, "prob", value=-2.0)[0] == 0.0
+    with pytest.raises(jm.ModelError, match="is a number"):
+        poisson.predict(NEW, "prob", value="two")
+
+
 def test_rows_that_were_fitted_are_the_default(data):
     lacking = data.assign(x=data["x"].where(data.index != 5))
     fit = jm.fit(jm.poisson("y ~ x", exposure="hours"), lacking, missing="drop")

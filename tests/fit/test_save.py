@@ -319,6 +319,45 @@ def test_with_its_model_a_loaded_fit_knows_the_density_of_new_rows(tmp_path):
         jm.load(tmp_path / "fit.npz").log_density(new)
 
 
+def test_what_a_formula_has_learnt_is_kept_for_a_density_of_ones_own(tmp_path):
+    """Levels, knots, means: learnt anew from the rows of a prediction they would be others."""
+    rng = np.random.default_rng(0)
+    data = {"x": rng.uniform(0, 10, 200), "g": rng.choice(["a", "b", "c"], 200)}
+    data["y"] = rng.poisson(np.exp(0.1 * data["x"] + (data["g"] == "b")))
+
+    def density(p, row):
+        return row["y"] * jnp.log(p["rate"]) - p["rate"] - jm.numerics.log_factorial(row["y"])
+
+    new = {"x": [1.0, 9.0], "g": ["b", "c"], "y": [1, 2]}
+    for formula in ("~ scale(x)", "~ poly(x, 2) + C(g)", "~ bs(x, df=4)"):
+        model = jm.Model(density, {"rate": jm.Linear(formula, link="log")})
+        result = fit(model, data)
+        result.save(tmp_path / "fit")
+        loaded = jm.load(tmp_path / "fit", model=model)
+        np.testing.assert_allclose(loaded.log_density(new), result.log_density(new), rtol=1e-12)
+    model = jm.Model(density, {"rate": jm.Linear("~ C(g)", link="log")})
+    fit(model, data).save(tmp_path / "fit")
+    with pytest.raises(jm.DataError, match="level 'd'"):
+        jm.load(tmp_path / "fit", model=model).log_density({"g": ["b", "d"], "y": [1, 2]})
+    own = jm.Linear("~ half(x)", link="log", functions={"half": lambda x: x / 2})
+    fit(jm.Model(density, {"rate": own}), data).save(tmp_path / "fit")
+    with pytest.raises(jm.ModelError, match=r"What the formula of 'rate' learnt.*not saved"):
+        jm.load(tmp_path / "fit", model=jm.Model(density, {"rate": own}))
+
+
+def test_a_familys_model_is_the_one_in_the_file(tmp_path):
+    rng = np.random.default_rng(0)
+    data = {"x": rng.normal(size=60), "g": rng.choice(["a", "b", "c"], 60)}
+    result = fit(jm.categorical("g ~ poly(x, 2)"), data)
+    result.save(tmp_path / "fit")
+    loaded = jm.load(tmp_path / "fit", model=jm.categorical("g ~ poly(x, 2)"))
+    new = {"x": [0.3, 1.0]}
+    np.testing.assert_array_equal(loaded.predict(new, "prob"), result.predict(new, "prob"))
+    assert loaded.marginal_effects("x", data=new).estimates == result.marginal_effects("x", data=new).estimates
+    with pytest.raises(jm.ModelError, match=r"is a fit of '.*poly\(x, 2\).*but the model is '.*g ~ x'"):
+        jm.load(tmp_path / "fit", model=jm.categorical("g ~ x"))
+
+
 @pytest.mark.parametrize("arguments", [{"kind": "HC0"}, {"kind": "opg"}, {"cluster": "group"}, {"kind": "sandwich"}])
 def test_other_covariances_need_the_data(arguments, tmp_path):
     path = tmp_path / "fit.npz"

@@ -182,12 +182,22 @@ def test_penalised_and_held(data):
     np.testing.assert_allclose(boot.coef[2], list(again.coef.values()), rtol=1e-5)
 
 
+def test_rows_that_stand_for_several_have_no_parametric_bootstrap(data):
+    weighted = jm.fit(jm.bernoulli("y ~ x"), data, weights=np.full(70, 9))
+    with pytest.raises(jm.ModelError, match="repeat each row"):
+        weighted.bootstrap(20, kind="parametric")
+    sampled = jm.fit(jm.bernoulli("y ~ x"), data, probability_weights=np.full(70, 9.0))
+    with pytest.raises(jm.ModelError, match="needs a likelihood"):
+        sampled.bootstrap(20, kind="parametric")
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda fit: fit.bootstrap(0), "n must be"),
         (lambda fit: fit.bootstrap(10, kind="residual"), "'pairs' or 'parametric'"),
         (lambda fit: fit.bootstrap(10, kind="parametric", cluster="town"), "cluster= goes with"),
+        (lambda fit: fit.bootstrap(10, cluster=np.zeros(70)), "one cluster alone"),
         (lambda fit: fit.bootstrap(10).confint(), "at least 20 replicates"),
         (lambda fit: fit.bootstrap(30).confint(method="bc"), "no bootstrap interval 'bc'"),
         (lambda fit: fit.bootstrap(30).confint(names="x"), "no coefficient 'x'"),

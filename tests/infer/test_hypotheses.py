@@ -128,6 +128,23 @@ def test_the_likelihood_ratio_and_score_tests_of_r(fit, moths):
     assert jm.score_test(held, kind="opg").statistic == pytest.approx(10.0, rel=0.5)
 
 
+def test_the_score_test_of_a_linear_regression_is_n_times_r_squared():
+    """The Lagrange multiplier statistic (Breusch and Pagan, 1980): with the observed information it may be anything."""
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=(120, 2))
+    y = 1 + x @ [1.0, 0.5] + rng.normal(size=120)
+    fit = jm.fit(jm.normal("y ~ a + b"), {"y": y, "a": x[:, 0], "b": x[:, 1]})
+    away = y - np.column_stack([np.ones(120), x]) @ np.linalg.lstsq(np.column_stack([np.ones(120), x]), y)[0]
+    expected = 120 * (1 - away @ away / np.sum((y - y.mean()) ** 2))
+    assert jm.score_test(fit, "a = 0, b = 0").statistic == pytest.approx(expected, rel=1e-7)
+    null = jm.fit(jm.normal("y ~ a + b"), {"y": y, "a": x[:, 0], "b": x[:, 1]}, fixed={"mean[a]": 0.0, "mean[b]": 0.0})
+    assert jm.score_test(null).statistic == pytest.approx(expected, rel=1e-7)
+    as_chosen = jm.score_test(fit.with_covariance("opg"), "a = 0, b = 0").statistic
+    assert as_chosen == pytest.approx(jm.score_test(fit, "a = 0, b = 0", kind="opg").statistic, rel=1e-12)
+    with pytest.raises(jm.ModelError, match=r"covariance 'HC0'.*wald_test"):
+        jm.score_test(fit.with_covariance("HC0"), "a = 0")
+
+
 def test_hypotheses_about_one_fit(fit, moths):
     """The same numbers as from two fits: R's, above; a general linear one by a fit of the sum of the columns."""
     assert jm.likelihood_ratio_test(fit, "sex[M] = 0").statistic == pytest.approx(10.2269684347, rel=1e-7)

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import optimize, stats
 from scipy.optimize import brentq
 from scipy.special import chdtri
 
@@ -186,6 +187,23 @@ def test_units_of_groups():
 def test_mistakes(call, message, two_slopes):
     with pytest.raises(jm.ModelError, match=message):
         call(two_slopes[1])
+
+
+def test_the_interval_of_a_ratio_may_have_no_end():
+    """Where the denominator may be zero, the deviance is below its quantile for all ratios beyond the other end."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=60)
+    y = rng.poisson(np.exp(0.2 + 0.5 * x))
+    fit = jm.fit(jm.poisson("y ~ x"), {"x": x, "y": y})
+    profile = fit.profile(lambda p: p["rate"][1] / p["rate"][0])
+    low, high = profile.interval
+    loss = lambda b: -stats.poisson.logpmf(y, np.exp(b[0] + b[1] * x)).sum()
+    held = lambda r: optimize.minimize_scalar(lambda s: loss([s / r, s]), bracket=(0.3, 0.6)).fun
+    assert 2 * (held(low) + fit.log_likelihood) == pytest.approx(stats.chi2.ppf(0.95, 1), rel=1e-5)
+    assert 2 * (held(1e9) + fit.log_likelihood) < stats.chi2.ppf(0.95, 1)
+    assert low < profile.estimate < high == np.inf
+    assert (np.diff(profile.values) > 0).all()
+    assert 1 <= np.argmax(profile.log_likelihood) == np.searchsorted(profile.values, profile.estimate)
 
 
 def test_no_profile_without_a_likelihood_or_an_optimum(two_slopes):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,19 @@ class Support:
     whole: bool = False
     words: str = "a number"
 
-    def holds(self, y: ArrayLike) -> np.ndarray:
-        """For each value whether it belongs here."""
-        y = np.asarray(y, dtype=np.float64)
+    def holds(self, y: Any) -> Any:
+        """For each value, of an array of NumPy's or of JAX's, whether it belongs here."""
         inside = (y >= self.low) if self.closed[0] else (y > self.low)
         inside &= (y <= self.high) if self.closed[1] else (y < self.high)
-        return inside & (y == np.floor(y)) if self.whole else inside
+        return inside & (y == y // 1) if self.whole else inside
+
+    @property
+    def member(self) -> float:
+        """A value that belongs here."""
+        if np.isfinite(self.low):
+            above = self.low + (1.0 if np.isinf(self.high) else 0.5 * (self.high - self.low))
+            return float(np.floor(above)) if self.whole else above
+        return self.high - 1.0 if np.isfinite(self.high) else 0.0
 
 
 REAL = Support()
