@@ -11,7 +11,7 @@ import numpy as np
 from .data.tables import Table
 from .declare.linear import Linear
 from .declare.tree import Tree
-from .errors import DataError
+from .errors import DataError, ModelError
 from .infer.derivatives import check_derivatives
 from .objective.build import Built
 from .objective.cluster_starts import STARTS, best_start
@@ -30,6 +30,9 @@ from .solve.start import search_start
 
 SAMPLE_PER_PARAMETER = 20
 """The fewest rows of a sample for each parameter, for its optimum to be worth a start."""
+
+MASKED = 1e-7
+"""Of a log-likelihood: so much it may change with the rows of groups that are to be ignored, by rounding."""
 
 WEAK = 10.0
 """Information in a sample, about that of forty rows of even odds, below which a coefficient's estimate is no start."""
@@ -50,9 +53,23 @@ def begin(built: Built, start: Mapping[str, Any] | None, method: Any) -> tuple[n
     free = movable(objective, chosen)
     if free:
         z = search_start(objective.glimpse(), z, free, needs)
+    _refuse_padding(objective.glimpse(), z, needs)
     checked = objective.size <= 500 and not isinstance(objective, ClusterObjective)  # of our own: at the optimum alone
     at_start = check_derivatives(objective.in_double(), z) if checked else None
     return z, at_start
+
+
+def _refuse_padding(objective: Objective, z: np.ndarray, needs: str) -> None:
+    """Raises `ModelError` for a log-density of groups that reads the rows where `mask` is false."""
+    other = objective.padded_otherwise()
+    if other is None:
+        return
+    here, there = objective.evaluate(z, needs).value, other.evaluate(z, needs).value
+    if np.isfinite(here) and not abs(there - here) <= MASKED * max(abs(here), 1.0):
+        raise ModelError(
+            "The log-density of a group depends on rows where its mask is false: groups are filled up to one length with "
+            "copies of a row, which must not count. Sum jnp.where(mask, term, 0.0) over the rows, or multiply by mask."
+        )
 
 
 def _point(built: Built, start: Mapping[str, Any] | None) -> tuple[np.ndarray, np.ndarray]:

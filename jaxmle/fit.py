@@ -29,6 +29,7 @@ from .inference import Session
 from .objective import em
 from .objective.build import Built, build
 from .objective.clusters import ClusterObjective
+from .objective.explained import differentiated
 from .objective.jeffreys import FIRTH
 from .objective.objective import Objective
 from .objective.placement import Placement
@@ -147,19 +148,20 @@ def fit(
         single = precision == "float32" and getattr(method, "polishes", True)
         method = configured(method, max(tol or 0.0, SINGLE_TOL) if single else tol, max_steps, key)
         method = with_held_out(method, built, table)
-        z, at_start = begin(built, start, method)
-        z, noted = among_starts(objective, z, method, start, key)
-        method = scattered(built, start, method)
-        with Reporter(progress, method, objective) as reporter:
-            watch = _both(reporter.watch, callback)
-            begun, informed, note = warm_start(objective, z, method)
-            solution = informed.minimise(objective, begun, watch)
-            if note and solution.stop == FAILED:  # where a sample's optimum is, other rows may have no density
-                note, solution = (), method.minimise(objective, z, watch)
-            solution = past_corners(objective, solution, watch)
-            solution = in_order(objective, model, replace(solution, notes=(*solution.notes, *note, *noted)))
-            if precision == "float32" and solution.stop not in (FAILED, INTERRUPTED):
-                objective, solution = finish_in_double(objective, solution, method, tol, watch)
+        with differentiated(f"The log-density {model.title!r}"):
+            z, at_start = begin(built, start, method)
+            z, noted = among_starts(objective, z, method, start, key)
+            method = scattered(built, start, method)
+            with Reporter(progress, method, objective) as reporter:
+                watch = _both(reporter.watch, callback)
+                begun, informed, note = warm_start(objective, z, method)
+                solution = informed.minimise(objective, begun, watch)
+                if note and solution.stop == FAILED:  # where a sample's optimum is, other rows may have no density
+                    note, solution = (), method.minimise(objective, z, watch)
+                solution = past_corners(objective, solution, watch)
+                solution = in_order(objective, model, replace(solution, notes=(*solution.notes, *note, *noted)))
+                if precision == "float32" and solution.stop not in (FAILED, INTERRUPTED):
+                    objective, solution = finish_in_double(objective, solution, method, tol, watch)
         if solution.stop == FAILED:
             context = context_of(built, objective)
             blame = find_blame(objective, solution.z, context.names, context.rows, context.unit)

@@ -13,6 +13,7 @@ from .. import runtime
 from ..runtime import MAX_KERNEL_ROWS
 from .beside import Beside, pieces_of
 from .design import Design
+from .grouping import codes_of
 from .in_place import ALIGNMENT, HEAD, InPlace, resident
 from .tables import index_type
 
@@ -23,6 +24,9 @@ CHUNK_BYTES = 1 << 18
 """About the size of a chunk's designs: together with what is computed from it, it stays in a core's own cache."""
 
 FEWEST_ROWS = 512
+
+MATRICES = 1 << 16
+"""So many numbers have the matrices by row of a chunk's groups, if their density forms such, or one matrix more."""
 
 SAMPLE_SHARE = 32
 """One unit in so many, one at random from each stretch, is copied to the front: chunks of a sample, before all units."""
@@ -225,14 +229,10 @@ class Groups:
 
     @staticmethod
     def of(column: np.ndarray) -> Groups:
-        keys, first, codes = np.unique(column, return_index=True, return_inverse=True)
-        appearance = np.argsort(first, kind="stable")
-        rank = np.empty_like(appearance)
-        rank[appearance] = np.arange(len(keys))
-        codes = rank[codes.reshape(-1)]
+        codes, keys = codes_of(column)
         rows = np.argsort(codes, kind="stable")
         ends = np.cumsum(np.bincount(codes, minlength=len(keys)))
-        return Groups(keys[appearance], tuple(np.split(rows, ends[:-1])))
+        return Groups(keys, tuple(np.split(rows, ends[:-1])))
 
 
 def group_chunks(
@@ -246,22 +246,23 @@ def group_chunks(
 ) -> list[Chunks]:
     """Chunks whose unit is the group, bucketed by size so that a few long groups do not pad all the others.
 
-    Group lengths are padded to powers of two, at least to two so that differences are never empty; a chunk has fewer
-    groups the longer they are, so that it has about as many rows as any other. Padded places repeat the group's last
-    row and are false in `mask`.
+    Those between two powers of two are padded to the longest of them, or a little more, at least to two so that
+    differences are never empty; a chunk has fewer groups the longer they are, so that it has about as many rows as any
+    other. Padded places repeat the group's last row and are false in `mask`.
     """
     lengths = np.array([len(m) for m in groups.members])
-    padded = 1 << np.ceil(np.log2(np.maximum(lengths, 2))).astype(int)
-    sizes, out = np.unique(padded), []
-    for length in sizes:
-        units = np.flatnonzero(padded == length)
+    octaves = np.ceil(np.log2(np.maximum(lengths, 2))).astype(int)
+    sizes, out = np.unique(octaves), []
+    for octave in sizes:
+        units = np.flatnonzero(octaves == octave)
+        length = bucket(max(int(lengths[units].max()), 2))
         where = np.stack([_pad(groups.members[u], length) for u in units])
         chunks = row_chunks(
             {k: v[where] for k, v in columns.items()},
             tuple({k: np.moveaxis(v[where], 1, -1) for k, v in d.items()} for d in designs),
             {k: np.moveaxis(v[where], 1, -1) for k, v in offsets.items()},
             weights[units],
-            _groups_of(int(length), len(units), rows),
+            _groups_of(length, len(units), rows),
             n_devices,
             np.arange(length)[None, :] < lengths[units][:, None],
             drawn=len(sizes) == 1,
@@ -273,7 +274,8 @@ def group_chunks(
 def _groups_of(length: int, n: int, groups: int | None) -> int | None:
     """How many groups of padded length `length` go into one chunk: as many rows as any chunk may have."""
     if groups is None:
-        return max(1, CHUNK_ROWS // length) if n * length > CHUNK_ROWS else None
+        most = max(1, min(CHUNK_ROWS // length, MATRICES // length**2))
+        return most if n > most else None
     return min(groups, max(1, MAX_KERNEL_ROWS // length))
 
 

@@ -82,8 +82,14 @@ def grouped(data: Any, by: Any, weights: Any, missing: str) -> Grouping:
 def codes_of(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The number of each label in the order of appearance, and the distinct labels in that order.
 
-    Nothing is sorted: labels of several types have no order.
+    Nothing but whole numbers is sorted: labels of several types have no order.
     """
+    if labels.dtype.kind in "iu":
+        keys, first, codes = np.unique(labels, return_index=True, return_inverse=True)
+        appearance = np.argsort(first, kind="stable")
+        rank = np.empty_like(appearance)
+        rank[appearance] = np.arange(len(keys))
+        return rank[codes.reshape(-1)], keys[appearance]
     begins = np.flatnonzero(np.concatenate([[True], labels[1:] != labels[:-1]]))
     runs = labels[begins].tolist()
     number: dict[Any, int] = {}

@@ -66,7 +66,7 @@ class Linear:
         offset = self.offset
         if offset is None:
             offset = ()
-        offset = (offset,) if isinstance(offset, str) else tuple(offset)
+        offset = (offset,) if isinstance(offset, str) or np.ndim(offset) == 0 else tuple(offset)
         if not all(isinstance(o, str) for o in offset):
             raise ModelError(f"offset takes a column name or several; got {self.offset!r}. Add the values as a column.")
         shape = (self.shape,) if isinstance(self.shape, int) else tuple(self.shape)

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
+from ..objective.explained import explained
 from ..objective.objective import Objective
 from ..objective.passes import Evaluation
 from ..objective.rows import hashable
-from ..objective.source import explained
 from ..solve.newton import Newton
 from ..solve.solver import FAILED, finite
 from .functions import derivatives_in_z

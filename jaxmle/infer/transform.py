@@ -13,8 +13,8 @@ import numpy as np
 from .. import runtime
 from ..declare.tree import opened
 from ..errors import ModelError
+from ..objective.explained import explained
 from ..objective.layout import Layout, naturalise
-from ..objective.source import explained
 from .hypotheses import Expressions, expressions
 from .intervals import half_width
 from .predict import unconstrained_covariance

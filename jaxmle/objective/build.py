@@ -21,6 +21,7 @@ from ..declare.penalties import ElasticNet
 from ..errors import DataError, ModelError
 from .clusters import ClusterObjective
 from .designs import columns_of
+from .explained import explained
 from .fixing import Fixing
 from .jeffreys import FIRTH, FirthObjective
 from .layout import Block, Layout
@@ -30,7 +31,7 @@ from .placement import Placement
 from .rows import Program, hashable, penalty_value
 from .scaling import column_scale
 from .shrinkage import shrinkage_of
-from .source import Source, explained, read_source, unit_weights
+from .source import Source, read_source, unit_weights
 from .starts import scattered_starts, suggested_starts
 from .structure import discover
 

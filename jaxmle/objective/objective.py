@@ -165,6 +165,13 @@ class Objective:
         with runtime.x64():
             return replace(self, parts=tuple(part.with_columns(columns) for part in self.parts)) if columns else self
 
+    def padded_otherwise(self) -> Objective | None:
+        """The same objective with other numbers in the places of groups that are to be ignored; None if there are none."""
+        if self.program.unit != "group" or all(np.asarray(part.data["mask"]).all() for part in self.parts):
+            return None
+        with runtime.x64():
+            return replace(self, parts=tuple(part.padded_otherwise() for part in self.parts))
+
     def glimpse(self) -> Objective:
         """The objective of the first chunk of each part alone: cheap, and run by the programs already compiled."""
         return self._glimpse

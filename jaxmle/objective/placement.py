@@ -174,6 +174,17 @@ class Placed:
         new = {k: self._spread(np.array(jax.device_get(old[k])), v, old[k]) for k, v in columns.items()}
         return self._with({"columns": with_columns(old, new)})
 
+    def padded_otherwise(self) -> Placed:
+        """The same groups with the first row of each, and not the last, in the places that `mask` says do not count."""
+        mask = jax.device_get(self.data["mask"])
+
+        def other(x: jax.Array) -> jax.Array:
+            held = jax.device_get(x)
+            real = mask.reshape(*mask.shape[:2], *(1,) * (held.ndim - 3), mask.shape[2])
+            return jax.device_put(np.where(real, held, held[:, :1]), x.sharding)
+
+        return self._with({"columns": jax.tree.map(other, self.data["columns"])})
+
     def _spread(self, new: np.ndarray, values: np.ndarray, old: jax.Array) -> jax.Array:
         for part in (self, self.sample):
             if part is not None:

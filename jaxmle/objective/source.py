@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -28,7 +26,8 @@ from ..declare.domains import Domain, Elementwise
 from ..declare.formula import Formula
 from ..declare.linear import Linear
 from ..declare.model import Model
-from ..errors import DataError, FitWarning, ModelError, rows_in_words
+from ..errors import DataError, FitWarning, rows_in_words
+from .explained import explained
 from .rows import Params, Row, hashable, scalar, terms_of_all, through_jax
 
 CLOSURE_LIMIT = 10_000
@@ -187,38 +186,6 @@ class _Asked(NamedTuple):
         except TypeError:
             return None
         return key
-
-
-@contextlib.contextmanager
-def explained(what: str) -> Iterator[None]:
-    """Say in words what keeps JAX from tracing a function of the user's, `what`; raises `ModelError`."""
-    try:
-        yield
-    except (ModelError, DataError):
-        raise
-    except jax.errors.TracerBoolConversionError as error:
-        why = (
-            "it uses `if`, `and`, `or`, `min` or `max` on a value that is only known later; "
-            "write jnp.where(condition, a, b)"
-        )
-        raise _unusable(what, why) from error
-    except jax.errors.TracerArrayConversionError as error:
-        why = (
-            "it passes a parameter or a column to NumPy or SciPy; use jax.numpy (jnp.log for np.log), jax.scipy or "
-            "jaxmle.numerics"
-        )
-        raise _unusable(what, why) from error
-    except jax.errors.ConcretizationTypeError as error:
-        why = "it needs a value as a Python number (float(...), int(...), range(...)); keep it a jax.numpy expression"
-        raise _unusable(what, why) from error
-    except (TypeError, ValueError, AttributeError, IndexError) as error:
-        first = str(error).strip().split("\n")[0].rstrip(".")
-        first = re.sub(r"\w*Tracer|ShapedArray", "Array", first)  # what the user calls it
-        raise _unusable(what, f"{type(error).__name__}: {first}") from error
-
-
-def _unusable(what: str, why: str) -> ModelError:
-    return ModelError(f"{what} cannot be evaluated: {why}.")
 
 
 @dataclass(frozen=True)

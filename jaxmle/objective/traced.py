@@ -24,10 +24,11 @@ from ..declare.linear import CONSTANT, Linear
 from ..declare.model import Model
 from ..errors import DataError, ModelError, did_you_mean
 from .build import layout_of, priors_of
+from .explained import explained
 from .fixing import Fixing, start_vector
 from .layout import Block, Layout
 from .rows import Params, Program, hashable, log_densities, penalty_value, scalar, widened
-from .source import Source, explained, used_columns, with_formula
+from .source import Source, used_columns, with_formula
 from .starts import suggested_starts
 
 ROW = "row number"

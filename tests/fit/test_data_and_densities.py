@@ -296,3 +296,61 @@ def test_a_design_is_a_matrix_column_too():
     result = fit(model, {"y": DATA["y"], "X": design(DATA)})
     assert tuple(result.coef) == ("rate[X0]", "rate[X1]", "rate[X2]")
     np.testing.assert_allclose(array(result.coef), BETA, rtol=1e-8)
+
+
+# --- what a density must not do -----------------------------------------------------------------------------------------
+
+
+def test_a_density_that_reads_padding_is_refused():
+    """Of groups of 5 and 7 rows the shorter ones are filled up; of one length none is, and nothing is wrong."""
+    y = np.random.default_rng(0).normal(2, 1, 120)
+    params = {"m": jm.Real(), "s": jm.Positive()}
+    term = lambda p, rows: jax.scipy.stats.norm.logpdf(rows["y"], p["m"], p["s"])
+    unmasked = jm.Model(lambda p, rows, mask: term(p, rows).sum(), params, unit="g")
+    masked = jm.Model(lambda p, rows, mask: jnp.where(mask, term(p, rows), 0.0).sum(), params, unit="g")
+    ragged = {"y": y, "g": np.repeat(np.arange(20), [5, 7] * 10)}
+    with pytest.raises(jm.ModelError, match=r"rows where its mask is false.*jnp\.where\(mask, term, 0\.0\)"):
+        fit(unmasked, ragged)
+    alone = np.sum(-0.5 * (y - y.mean()) ** 2 / y.var() - 0.5 * np.log(2 * np.pi * y.var()))
+    assert fit(masked, ragged).log_likelihood == pytest.approx(alone, rel=1e-10)
+    assert fit(unmasked, {"y": y, "g": np.repeat(np.arange(20), 6)}).log_likelihood == pytest.approx(alone, rel=1e-10)
+
+
+def test_groups_may_have_keys_of_several_types():
+    y, keys = np.arange(1.0, 13.0), np.array([1, "a", 2.5] * 4, dtype=object)
+    model = jm.Model(
+        lambda p, rows, mask: -jnp.sum(mask * rows["y"]) / p["s"] - 4 * jnp.log(p["s"]), {"s": jm.Positive()}, unit="k"
+    )
+    assert fit(model, {"y": y, "k": keys}).coef["s"] == pytest.approx(y.mean(), rel=1e-9)
+
+
+@jax.custom_vjp
+def one_way(x):
+    return jnp.log(x)
+
+
+one_way.defvjp(lambda x: (jnp.log(x), x), lambda x, slope: (slope / x,))
+
+
+def counted(p, row):
+    steps = jax.lax.fori_loop(0, row["y"].astype(int), lambda i, s: s + jnp.log(p["s"]) - jnp.log(i + 1.0), 0.0)
+    return steps - p["s"]
+
+
+def called_back(p, row):
+    return -row["y"] / p["s"] - jax.pure_callback(np.log, jax.ShapeDtypeStruct((), p["s"].dtype), p["s"])
+
+
+@pytest.mark.parametrize(
+    ("density", "solver", "why"),
+    [
+        (counted, "newton", "a loop whose number of rounds depends on values"),
+        (counted, "lbfgs", "a loop whose number of rounds depends on values"),
+        (lambda p, row: -row["y"] / p["s"] - one_way(p["s"]), "lbfgs", "custom_vjp"),
+        (called_back, "newton", "calls Python back"),
+    ],
+)
+def test_what_jax_cannot_differentiate_is_said_in_words(density, solver, why):
+    model = jm.Model(density, {"s": jm.Positive()})
+    with pytest.raises(jm.ModelError, match=f"cannot be differentiated twice: .*{why}"):
+        fit(model, {"y": np.arange(1.0, 30.0)}, solver=solver)
