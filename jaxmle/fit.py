@@ -37,6 +37,7 @@ from .report.progress import Reporter
 from .result import Fit
 from .solve.choose import NEWTON_SIZE, resolve
 from .solve.corners import past_corners
+from .solve.edges import along_edges
 from .solve.em import EM
 from .solve.newton import Newton
 from .solve.proximal import ProximalNewton
@@ -158,7 +159,7 @@ def fit(
                 solution = informed.minimise(objective, begun, watch)
                 if note and solution.stop == FAILED:  # where a sample's optimum is, other rows may have no density
                     note, solution = (), method.minimise(objective, z, watch)
-                solution = past_corners(objective, solution, watch)
+                solution = along_edges(objective, past_corners(objective, solution, watch), watch)
                 solution = in_order(objective, model, replace(solution, notes=(*solution.notes, *note, *noted)))
                 if precision == "float32" and solution.stop not in (FAILED, INTERRUPTED):
                     objective, solution = finish_in_double(objective, solution, method, tol, watch)

@@ -12,6 +12,9 @@ from ..objective.objective import Objective
 from ..solve.quadratic import Quadratic
 from .reported import Reported
 
+SLIGHT = 1e-5
+"""Of the largest part of a direction, in units in which curvatures are alike: what is smaller is rounding."""
+
 
 @dataclass(frozen=True)
 class Direction:
@@ -19,7 +22,7 @@ class Direction:
 
     `kind` is "flat" (the log-likelihood does not change or has no curvature), "kink" (it has a corner), "bound" (a
     parameter runs to the end of its range) or "runaway" (coefficients grow without limit, as with separated data).
-    `words` say which parameters.
+    `words` say which parameters; the entries of `vector` that take no part are zero.
     """
 
     kind: str
@@ -29,14 +32,14 @@ class Direction:
     @property
     def involved(self) -> np.ndarray:
         """Positions in `z` that take part."""
-        return np.flatnonzero(np.abs(self.vector) > 1e-5 * np.abs(self.vector).max())
+        return np.flatnonzero(self.vector)
 
 
 def flat_vectors(model: Quadratic) -> list[np.ndarray]:
     """The null space of the scaled Hessian, each null vector with as few parameters as possible."""
     curvature = model.curvature
-    null = curvature.axes[:, curvature.values <= curvature.floor] / model.metric[:, None]
-    return list(sparse_basis(null).T) if null.size else []
+    null = curvature.axes[:, curvature.values <= curvature.floor]
+    return list((sparse_basis(null) / model.metric[:, None]).T) if null.size else []
 
 
 def sparse_basis(basis: np.ndarray) -> np.ndarray:
@@ -52,7 +55,7 @@ def sparse_basis(basis: np.ndarray) -> np.ndarray:
             if k != j:
                 basis[:, k] -= basis[pivot, k] * basis[:, j]
         taken.append(pivot)
-    basis[np.abs(basis) < 1e-7 * np.abs(basis).max(axis=0)] = 0.0
+    basis[np.abs(basis) < SLIGHT * np.abs(basis).max(axis=0)] = 0.0
     return basis
 
 
@@ -60,7 +63,7 @@ def combination(v: np.ndarray, names: Sequence[str]) -> str:
     """`0.5·a − b`: a direction in words, the largest entry as 1, at most six names."""
     v = v / np.abs(v).max()
     order = np.argsort(-np.abs(v), kind="stable")
-    used = sorted(i for i in order[:6] if abs(v[i]) > 1e-5)
+    used = sorted(i for i in order[:6] if v[i])
     if v[used[0]] < 0:
         v = -v
     words = ""
@@ -68,15 +71,15 @@ def combination(v: np.ndarray, names: Sequence[str]) -> str:
         size = "" if abs(abs(v[i]) - 1) < 1e-6 else f"{abs(v[i]):.4g}·"
         sign = (" − " if v[i] < 0 else " + ") if words else ("−" if v[i] < 0 else "")
         words += f"{sign}{size}{names[i]}"
-    return words + (" + …" if (np.abs(v) > 1e-5).sum() > 6 else "")
+    return words + (" + …" if np.count_nonzero(v) > 6 else "")
 
 
 def in_words(reported: Reported, vector: np.ndarray) -> str:
     """A direction in `z` as the combination of reported quantities that changes along it, on their natural scales."""
-    change = reported.jacobian @ vector
-    if not np.abs(change).max(initial=0.0) > 0:
+    moved = reported.named_by(vector)
+    change = np.where(moved, reported.jacobian @ vector, 0.0)
+    if not moved.any():
         return "what is reported"
-    moved = np.abs(change) > 1e-5 * np.abs(change).max()
     if moved.sum() > 1 and (reported.bounds[moved] == (0.0, np.inf)).all():  # positive numbers: a·b, a/b
         powers = np.where(moved, change / np.where(moved, reported.values, 1.0), 0.0)
         return _product(powers / np.abs(powers).max(), reported.names)
@@ -85,7 +88,7 @@ def in_words(reported: Reported, vector: np.ndarray) -> str:
 
 def _product(powers: np.ndarray, names: Sequence[str]) -> str:
     """`a·b`, `a/b`, `a·b^0.5`: a direction in the logarithms, as the product of powers that changes along it."""
-    used = [int(i) for i in np.flatnonzero(np.abs(powers) > 1e-5)]
+    used = [int(i) for i in np.flatnonzero(powers)]
     if powers[used[0]] < 0:
         powers = -powers
     words = ""
@@ -100,8 +103,7 @@ def who(reported: Reported, vectors: Sequence[np.ndarray]) -> str:
     """The names of what the directions move: `'a', 'b' and 3 more`."""
     moved = np.zeros(len(reported.names), bool)
     for v in vectors:
-        change = np.abs(reported.jacobian @ v)
-        moved |= change > 1e-3 * change.max(initial=0.0)
+        moved |= reported.named_by(v)
     names = [repr(n) for n, m in zip(reported.names, moved) if m]
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 

@@ -70,12 +70,22 @@ class Reported:
             jacobian=jacobian[index],
         )
 
-    def moved_by(self, vector: np.ndarray) -> np.ndarray:
+    def moved_by(self, vector: np.ndarray, metric: np.ndarray) -> np.ndarray:
         """Which entries change to first order along a direction in `z`: those for which it matters, beyond rounding.
 
         What is reported may depend on every entry of `z` and yet not on this direction: when one of three shares goes
         to zero, the other two keep their meaning. An entry that depends on nothing (it is at its limit) counts too.
+        `metric` are the units in which the entries of `z` are alike.
         """
-        size = np.linalg.norm(self.jacobian, axis=1)
+        size = np.linalg.norm(self.jacobian / metric, axis=1)
         along = np.abs(self.jacobian @ vector)
-        return (along > 1e-5 * size * np.linalg.norm(vector)) | (size == 0)
+        return (along > 1e-5 * size * np.linalg.norm(metric * vector)) | ~self.depends
+
+    def named_by(self, vector: np.ndarray) -> np.ndarray:
+        """Which entries a direction in `z` is about: those that its parts move, and do not move back."""
+        return (np.abs(self.jacobian @ vector) > 1e-5 * np.abs(self.jacobian) @ np.abs(vector)) & self.depends
+
+    @property
+    def depends(self) -> np.ndarray:
+        """Which entries depend on anything."""
+        return (self.jacobian != 0).any(axis=1)

@@ -14,6 +14,7 @@ from ..objective.expectation import expected_information, simulated_information
 from ..objective.leverage import MOST_NUMBERS, adjusted_scores, shares
 from ..objective.objective import Objective
 from ..solve.choose import NEWTON_SIZE
+from ..solve.quadratic import metric_of
 from .covariance import bartlett, carried, clustered, contributions, crossed, meat, observed, outer_product
 from .directions import Direction
 from .estimates import Estimates, nothing_known
@@ -125,8 +126,9 @@ def covariance_of(
         )
     withheld: dict[str, str] = {}
     lost = np.zeros(k, bool)
+    metric = metric_of(np.ones(len(hessian)), hessian)
     for direction in directions:
-        lost |= reported.moved_by(direction.vector)
+        lost |= reported.moved_by(direction.vector, metric)
     for i in np.flatnonzero(lost):
         withheld[estimates.names[i]] = estimates.certificate.reason
         covariance[i, :] = covariance[:, i] = np.nan

@@ -91,7 +91,7 @@ def least_absolute(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def kinks() -> list[Trap]:
-    y = numbers(1, 21)
+    y, waits = numbers(1, 21), 3.0 - np.log(numbers(3, 20, "uniform"))
     line = np.linspace(-1, 1, 20)
     laplace = jm.Model(d.laplace, {"mu": jm.Real(), "b": jm.Positive()})
     regression = jm.Model(d.laplace, {"mu": jm.Linear([1, "x"]), "b": jm.Positive()})
@@ -142,9 +142,14 @@ def kinks() -> list[Trap]:
         ),
         Trap(
             "shifted exponential", jm.Model(shifted_exponential, {"c": jm.Real(), "s": jm.Positive()}),
-            {"y": 3.0 - np.log(numbers(3, 20, "uniform"))}, "support_edge",
-            ("'c'", f"row {numbers(3, 20, 'uniform').argmax()}"), no_std_errors=True,
-            options={"start": {"c": 2.0}},
+            {"y": waits}, "support_edge", ("'c'", f"row {waits.argmin()}"), withheld=("c",),
+            estimates={"c": waits.min(), "s": waits.mean() - waits.min()},
+            std_errors={"s": (waits.mean() - waits.min()) / np.sqrt(20)}, options={"start": {"c": 2.0}},
+        ),
+        Trap(
+            "shifted exponential by L-BFGS", jm.Model(shifted_exponential, {"c": jm.Real(), "s": jm.Positive()}),
+            {"y": waits}, "support_edge", ("'c'",), withheld=("c",), options={"start": {"c": 2.0}, "solver": "lbfgs"},
+            estimates={"c": waits.min(), "s": waits.mean() - waits.min()}, tolerance=1e-4,
         ),
     ]  # fmt: skip
 
