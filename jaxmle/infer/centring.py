@@ -15,11 +15,12 @@ FAR = 1e5
 
 def far_from_zero(source: Source | None) -> dict[str, float]:
     """Columns beside a constant term whose mean is many times their standard deviation, and how many times."""
-    found = {}
-    for design in source.designs if source is not None else ():
+    if source is None:
+        return {}
+    found, n = {}, len(source.rows)
+    for design in source.designs:
         if "Intercept" not in design.names:
             continue
-        n = source.n_units if source.groups is None else len(source.rows)
         x = design.written_out(np.unique(np.linspace(0, n - 1, min(n, ROWS)).astype(int)))
         mean, spread = np.abs(x.mean(axis=0)), x.std(axis=0)
         for i in np.flatnonzero((spread > 0) & (mean > FAR * spread)):

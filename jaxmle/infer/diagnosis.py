@@ -271,7 +271,9 @@ def _not_centred(far: dict[str, float]) -> Finding:
     reason = (
         f"Columns hardly differ from a constant: the mean of {columns} is that many times its standard deviation, and "
     )
-    return Finding("rounding", reason + "rounding errors are all that tells it from the constant term: subtract the mean.")
+    return Finding(
+        "rounding", reason + "rounding errors are all that tells it from the constant term: subtract the mean."
+    )
 
 
 def _exact_fit(case: Case, exact: np.ndarray) -> Finding:
