@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from math import prod
+from reprlib import repr as brief
 from typing import Any
 
 import jax
@@ -56,13 +57,14 @@ class Linear:
             terms = tuple(terms)
             wrong = [t for t in terms if not (isinstance(t, str) or (isinstance(t, int) and t == CONSTANT))]
             if wrong or not terms:
-                raise ModelError(
-                    f"Linear takes column names, and the number 1 for the constant term; got {wrong or 'no terms'}."
-                )
+                got = brief(wrong) if wrong else "no terms"
+                raise ModelError(f"Linear takes column names, and the number 1 for the constant term; got {got}.")
             if len(set(terms)) < len(terms):
                 raise ModelError(f"Linear({list(terms)!r}) names a column twice: its coefficients are not identified.")
         elif not isinstance(terms, str) or not terms.strip():
-            raise ModelError(f"Linear takes a formula, a column name or a sequence of column names; got {terms!r}.")
+            raise ModelError(
+                f"Linear takes a formula, a column name or a sequence of column names; got {brief(terms)}."
+            )
         offset = self.offset
         if offset is None:
             offset = ()
@@ -102,7 +104,7 @@ class Linear:
             array = np.array(np.broadcast_to(array, (n_terms, *self.shape)))
         except (TypeError, ValueError):
             raise ModelError(
-                f"{role} of {name!r} must be numbers of shape {(n_terms, *self.shape)}, one per term; got {values!r}."
+                f"{role} of {name!r} must be numbers of shape {(n_terms, *self.shape)}, one per term; got {brief(values)}."
             ) from None
         if not np.isfinite(array).all():
             raise ModelError(f"{role} of {name!r} must be finite; got {values!r}.")

@@ -57,7 +57,7 @@ def check_derivatives(objective: Objective, z: np.ndarray, n_directions: int = 2
     here = glimpse.evaluate(z)
     if not finite(here):
         return NOT_COMPARED
-    metric, needs = metric_of(here.gradient, here.matrix), _slopes(objective)
+    metric, needs = metric_of(here.gradient, here.matrix), cheapest(objective)
     metric = np.maximum(metric, LEAST_METRIC * metric.max(initial=0.0))
     rng = np.random.default_rng(seed)
     directions = rng.standard_normal((n_directions, len(z)))
@@ -117,7 +117,7 @@ def _least_mismatch(
     return best and (*best, worst)
 
 
-def _slopes(objective: Objective) -> str:
+def cheapest(objective: Objective) -> str:
     """What is asked for where a gradient is wanted: a Hessian too, by the program that is there, if it costs little.
 
     `objective` is that of all data, which knows whether there is a program for gradients too.
@@ -134,7 +134,7 @@ def jitter(objective: Objective, z: np.ndarray, model: Quadratic) -> tuple[float
     glimpse = objective.glimpse()
     p = np.minimum(1e-8 / (model.metric * np.sqrt(len(z))), 1e-6 * np.maximum(np.abs(z), 1.0))
     p = np.maximum(p, 4 * np.spacing(np.abs(z)))
-    points = [glimpse.evaluate(z + k * p, _slopes(objective)) for k in range(9)]
+    points = [glimpse.evaluate(z + k * p, cheapest(objective)) for k in range(9)]
     points = [e for e in points if np.isfinite(e.value) and np.isfinite(e.gradient).all()]
     if len(points) < 5:  # an edge of the support, which is another finding
         return 0.0, 0.0

@@ -192,23 +192,27 @@ MOST_AXES = 50
 def fading(objective: Objective, z: np.ndarray, model: Quadratic) -> list[np.ndarray]:
     """The directions in `z` whose own curvature changes too much over `RADIUS` of what would be their standard error.
 
-    Single parameters first; if none is to blame, the axes of the Hessian, the weakest first.
+    Single parameters first; if none is to blame, the axes of the Hessian, the weakest first. All data are asked of those
+    alone of which the first chunks raise an alarm.
     """
-    k = len(z)
-    hessian = model.curvature.scaled
+    k, glimpse = len(z), objective.glimpse()
+    few, all_of_it = glimpse.evaluate(z).matrix, model.curvature.scaled * np.outer(model.metric, model.metric)
+
+    def fades(data: Objective, here: np.ndarray, v: np.ndarray, step: np.ndarray) -> bool:
+        curvature = float(v @ here @ v)
+        ratios = (float(v @ data.evaluate(z + s * step).matrix @ v) / curvature for s in (1.0, -1.0))
+        return not curvature > 0 or not all(SMALLEST < ratio < LARGEST for ratio in ratios)
+
     for axes in (np.eye(k), model.curvature.axes):
         out = []
         for axis in axes.T[: min(k, MOST_AXES)]:
-            curvature = float(axis @ hessian @ axis)
+            curvature = float(axis @ model.curvature.scaled @ axis)
             if not curvature > 0:
                 continue
             v = axis / model.metric
             step = RADIUS / np.sqrt(curvature) * v
-            for sign in (1.0, -1.0):
-                there = objective.evaluate(z + sign * step).matrix
-                if not SMALLEST < float(v @ there @ v) / curvature < LARGEST:
-                    out.append(v)
-                    break
+            if fades(glimpse, few, v, step) and (glimpse is objective or fades(objective, all_of_it, v, step)):
+                out.append(v)
         if out:
             return out
     return []

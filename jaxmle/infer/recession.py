@@ -14,6 +14,7 @@ import numpy as np
 from ..objective.objective import Objective
 from ..solve.quadratic import Quadratic
 from ..solve.solver import Solution
+from .derivatives import cheapest
 from .directions import Direction, towards
 
 LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -21,6 +22,9 @@ LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 SLACK = 1e-4
 """Changes of the log-likelihood that do not count."""
+
+CLEAR = 1e-4
+"""Of the log-likelihood: a rise by more, on the first stretch of a way, is asked for no noise: that takes nine evaluations."""
 
 NEAR = 1e-3
 """A distance to the optimum, in standard errors, at which Newton's steps should have long begun to contract."""
@@ -95,24 +99,26 @@ def follow(
     It must not rise on the way out, and must rise on the way back: where neither happens it is flat, which is another
     finding. On the way out it may cease to be finite or drown in rounding errors; then the way back must tell.
     """
-    lengths = LENGTHS
+    lengths, needs = LENGTHS, cheapest(objective)
     if slack > SLACK:  # rounding errors already: they grow towards the limit, and only the first stretch can be judged
         outer, inner = (_noise(objective, z + t * step, step) for t in (LENGTHS[2], -LENGTHS[2]))
         if outer > 3 * inner:
             lengths, slack = LENGTHS[:3], max(slack, 30 * outer)
     out, back = [value], [value]
     for t in lengths:
-        v = objective.evaluate(z + t * step).value
+        v = objective.evaluate(z + t * step, needs).value
         if not np.isfinite(v):
             break
         if v > min(out) + slack:
+            if t == lengths[0] and v - min(out) > CLEAR * max(abs(value), 1.0):
+                return None
             if v - min(out) <= 30 * _noise(objective, z + t * step, step):
                 break
             return None
         out.append(v)
     rises = soon = False
     for i, t in enumerate((*LENGTHS, 64.0)):  # a search may have gone far
-        v = objective.evaluate(z - t * step).value
+        v = objective.evaluate(z - t * step, needs).value
         back.append(v)
         above = np.isposinf(v) or v > value + 3 * slack
         if above and not rises:  # one is enough, and its noise takes nine evaluations
@@ -134,7 +140,8 @@ def _noise(objective: Objective, z: np.ndarray, step: np.ndarray) -> float:
 
     Wider apart than neighbouring numbers, so that errors are seen that many neighbours share.
     """
-    values = np.array([objective.evaluate(z + k * 1e-3 * step).value for k in range(-4, 5)])
+    needs = cheapest(objective)
+    values = np.array([objective.evaluate(z + k * 1e-3 * step, needs).value for k in range(-4, 5)])
     if not np.isfinite(values).all():
         return 0.0
     return float(np.abs(np.diff(values, 4)).max() / np.sqrt(70))  # 70 = 1² + 4² + 6² + 4² + 1²

@@ -53,7 +53,7 @@ class VuongTest:
         return (
             f"Vuong's test of {first} against {second}{corrected}: z = {self.statistic:.4g}, p = {self.p_value:.3g}\n"
             f"  log-likelihoods differ by {self.difference:.4g}; variance of the terms {self.variance:.4g}, "
-            f"p = {self.p_value_same:.3g} of none\n"
+            f"p = {self.p_value_same:.3g} that it is zero\n"
             f"  {verdict}"
         )
 

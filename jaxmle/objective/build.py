@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +19,7 @@ from ..declare.clusters import Clusters
 from ..declare.linear import Linear
 from ..declare.model import Model
 from ..declare.penalties import ElasticNet
-from ..errors import DataError, ModelError
+from ..errors import DataError, FitWarning, ModelError
 from .clusters import ClusterObjective
 from .designs import columns_of
 from .explained import explained
@@ -165,6 +166,13 @@ def build(
     layout = layout_of(model, source, design_number, fixing)
     log_density, seen, found = hashable(model.log_density), source, ()
     clusters = isinstance(model.log_density, Clusters)
+    if to_fit and unit == "row" and source.n_units > 1 and not (source.columns or layout.linears):
+        warnings.warn(
+            f"The log-density reads no column: each of the {source.n_units:,} rows adds the same. It is to be that of one row, "
+            "row['y']; one of the whole data set is declared by unit='all'.",
+            FitWarning,
+            stacklevel=3,
+        )
     if unit == "row" and structured is not False and shrinking is None and to_fit and not clusters:
         discovery = discover(log_density, layout, source, missing != "allow", precision)
         log_density, layout, found = discovery.log_density, discovery.layout, discovery.notes

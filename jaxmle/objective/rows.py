@@ -46,6 +46,12 @@ class Row(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._columns)
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"a column is row[{name!r}], not row.{name}")
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        raise TypeError(f"a row cannot be written to: give what would be row[{name!r}] a name of its own")
+
     def get(self, name: str, default: Any = None) -> Any:
         return self[name] if name in self else default  # noqa: SIM401 - Mapping's own expects a KeyError
 

@@ -26,7 +26,7 @@ from ..declare.domains import Domain, Elementwise
 from ..declare.formula import Formula
 from ..declare.linear import Linear
 from ..declare.model import Model
-from ..errors import DataError, FitWarning, rows_in_words
+from ..errors import DataError, FitWarning, ModelError, rows_in_words
 from .explained import explained
 from .rows import Params, Row, hashable, scalar, terms_of_all, through_jax
 
@@ -269,6 +269,7 @@ def _written_out(model: Model, table: Table) -> Model:
 def _named_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
     """The columns that the declarations name: of designs, offsets, the unit of observation, and a family's own."""
     out = {}
+    response = set(model.log_density.response) if isinstance(model.log_density, Conditional) else set()
     for name, parameter in model.params.items():
         if not isinstance(parameter, Linear):
             continue
@@ -277,6 +278,8 @@ def _named_columns(model: Model, table: Table) -> dict[str, np.ndarray]:
             formula = parameter.terms.text if isinstance(parameter.terms, Formula) else str(parameter.terms)
             text, more = split_offset(formula)
             offsets += more
+            if own := sorted(set(variables(text)) & response):
+                raise ModelError(f"The formula of {name!r} has the response {own[0]!r} among its terms.")
             out |= {c: table.column(c, role) for c in variables(text)}
         else:
             terms = (parameter.terms,) if isinstance(parameter.terms, str) else parameter.terms

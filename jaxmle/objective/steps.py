@@ -194,8 +194,8 @@ def _is_determinant(equation: Equation) -> bool:
 
 def _asks_lapack(equation: Equation) -> bool:
     """Whether LAPACK is called, where calls for many matrices may wait for each other for ever (docs/hazards.md)."""
-    waits = runtime.LAPACK_WAITS and jax.default_backend() == "cpu"
-    return waits and equation.primitive.name in LAPACK and not _has_quicker(equation)
+    asks = equation.primitive.name in LAPACK and not _has_quicker(equation)
+    return asks and runtime.LAPACK_WAITS and jax.default_backend() == "cpu"
 
 
 def _is_for_one(equation: Equation) -> bool:
@@ -206,9 +206,10 @@ def _is_for_one(equation: Equation) -> bool:
 
 def _one_by_one(equation: Equation, values: Sequence[Any]) -> Any:
     """What a primitive makes of values, of one unit and one matrix after another."""
+    values = tuple(map(jnp.asarray, values))
     if values[0].ndim > LAPACK.get(equation.primitive.name, np.inf):
-        return lax.map(lambda one: _one_by_one(equation, one), tuple(values))
-    of = jax.make_jaxpr(lambda *values: _bound(equation, values))(*like(tuple(values)))
+        return lax.map(lambda one: _one_by_one(equation, one), values)
+    of = jax.make_jaxpr(lambda *values: _bound(equation, values))(*like(values))
     out = ALONE.bind(*values, of=of)
     return out if equation.primitive.multiple_results else out[0]
 
