@@ -36,6 +36,11 @@ def returns(value, **params):
     return jm.Model(value, params or {"mu": jm.Real(), "sigma": jm.Positive()})
 
 
+def writes(p, row):
+    row["z"] = row["y"] - p["mu"]
+    return -(row["z"] ** 2)
+
+
 class Closed:
     """A data structure that knows its columns and nothing of tables."""
 
@@ -69,6 +74,9 @@ DATA = [
         arguments={"missing": "drop"}),
     Bad("two responses", D, ("'y'", "(12, 2)", "one number in each row"), jm.poisson("y ~ x"),
         table(y=np.ones((N, 2), int))),
+    Bad("the response among the terms", M, ("'mean'", "response 'y'", "terms"), jm.normal("y ~ x + y")),
+    Bad("a column as an attribute", M, ("row['y']", "row.y"), returns(lambda p, row: -((row.y - p["mu"]) ** 2))),
+    Bad("a row written to", M, ("row['z']", "cannot be written to"), returns(writes)),
     Bad("both kinds of weights", M, ("frequencies", "not both", "repeat each row"),
         arguments={"weights": "w", "probability_weights": np.ones(N)}),
     Bad("unequal lengths", D, ("'x'", "11 rows", "12 rows"), data=dict(GOOD, x=GOOD["x"][:-1])),

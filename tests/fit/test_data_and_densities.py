@@ -316,6 +316,22 @@ def test_a_density_that_reads_padding_is_refused():
     assert fit(unmasked, {"y": y, "g": np.repeat(np.arange(20), 6)}).log_likelihood == pytest.approx(alone, rel=1e-10)
 
 
+def test_a_density_that_reads_no_row_is_pointed_out():
+    """It may sum up all data itself, and be counted as often as there are rows."""
+    y = jnp.asarray(np.random.default_rng(0).normal(size=50))
+    model = jm.Model(lambda p, row: -0.5 * ((y - p["m"]) ** 2).sum(), {"m": jm.Real()})
+    with pytest.warns(jm.FitWarning, match="reads no column: each of the 50 rows adds the same.*unit='all'"):
+        fit(model, {"y": np.asarray(y)})
+
+
+def test_long_arguments_are_cut_in_messages():
+    with pytest.raises(jm.ModelError, match="offset takes a column name"):
+        jm.Linear([1], offset=3.0)
+    with pytest.raises(jm.ModelError, match="column names") as error:
+        jm.Linear([1, np.arange(200.0)])
+    assert len(str(error.value)) < 200
+
+
 def test_groups_may_have_keys_of_several_types():
     y, keys = np.arange(1.0, 13.0), np.array([1, "a", 2.5] * 4, dtype=object)
     model = jm.Model(

@@ -9,6 +9,7 @@ from scipy.stats import chi2
 
 import jaxmle as jm
 from jaxmle.infer.chi_squares import chi_bar_weights, mixture_tail, orthant, weighted_sum_tail
+from jaxmle.objective.objective import Objective
 
 A, B = np.kron(np.eye(2), np.ones((3, 3))), np.kron(np.ones((2, 2)), np.eye(3))
 
@@ -169,3 +170,23 @@ def test_p_values_are_uniform_where_the_hypothesis_is_true():
     for level in (0.05, 0.2, 0.5):
         error = np.sqrt(level * (1 - level) / len(p_values))
         assert np.mean(np.array(p_values) <= level) == pytest.approx(level, abs=3.5 * error)
+
+
+def test_a_boundary_is_told_in_few_reads_of_the_data(monkeypatch):
+    """Counts that are Poisson's to a negative binomial: forty columns are asked whether they lead to infinity as well."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6000, 40))
+    y = rng.poisson(np.exp(0.1 * x[:, 0])).astype(float)
+    passes, evaluate = [], Objective._evaluate
+
+    def counted(self, *arguments):
+        passes.append(len(self.parts[0].units))
+        return evaluate(self, *arguments)
+
+    monkeypatch.setattr(Objective, "_evaluate", counted)
+    with pytest.warns(jm.FitWarning, match="dispersion → 0"):
+        fit = jm.fit(jm.negative_binomial("y", mean=jm.Linear([1, "x"], link="log")), {"x": x, "y": y})
+    assert fit.certificate.status == "boundary"
+    poisson = jm.fit(jm.poisson("y", rate=jm.Linear([1, "x"], link="log")), {"x": x, "y": y})
+    assert fit.log_likelihood == pytest.approx(poisson.log_likelihood, rel=1e-6)
+    assert passes.count(6000) < 250
