@@ -169,7 +169,7 @@ def certify(
         gradient=float(np.abs(at.gradient / model.metric).max(initial=0.0)),
         gain=0.5 * model.decrement**2,
         distance=model.decrement,
-        curvature=model.curvature,
+        curvature=model.curvature.kept(),
         directions=finding.directions,
         at_start=at_start,
         at_optimum=at_optimum,

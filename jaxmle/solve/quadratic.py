@@ -81,6 +81,10 @@ class Curvature:
         values = np.linalg.eigvalsh(self.scaled) if self._is_factored else self.values
         return (float(values[0]), float(values[-1])) if len(values) else (np.nan, np.nan)
 
+    def kept(self) -> Curvature | tuple[float, float]:
+        """The extremes where they are known, else no more than they can be found from."""
+        return Curvature(self.scaled) if self._is_factored else self.extremes
+
     @property
     def floor(self) -> float:
         """What an eigenvalue may be by rounding alone."""
