@@ -169,23 +169,17 @@ def fit(
             raise ModelError(
                 f"At the start values, {blame.words if blame else 'the log-likelihood is not finite.'} {BAD_START}"
             )
-        used = np.zeros(table.n_rows)
-        used[built.source.rows] = 1.0  # a smaller model may need fewer columns, and so lose fewer rows
-        again = lambda other: fit(
-            other,
-            data,
-            weights=weights
-            if used.all()
-            else used
-            if weights is None
-            else used * read_weights(weights, table, "weights"),
-            probability_weights=probability_weights,
-            fixed={k: v for k, v in (fixed or {}).items() if not isinstance(model.params.get(k.split("[")[0]), Linear)},
-            devices=devices,
-            progress=False,
-            **kept,
-        )
         sampling = probability_weights is not None
+
+        def again(other: Model) -> Fit:
+            """Another model of the rows that were fitted: a smaller one may need fewer columns, and so lose fewer rows."""
+            given = probability_weights if sampling else weights
+            if len(built.source.rows) < table.n_rows:
+                given = np.where(np.isin(np.arange(table.n_rows), built.source.rows), all_weights, 0.0)
+            counted = {"probability_weights" if sampling else "weights": given}
+            held = {k: v for k, v in (fixed or {}).items() if not isinstance(model.params.get(k.split("[")[0]), Linear)}
+            return fit(other, data, **counted, fixed=held, devices=devices, progress=False, **kept)
+
         return conclude(table, built, objective, solution, at_start, why, sampling, penalty_words(penalty), again)
 
 

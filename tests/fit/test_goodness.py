@@ -103,6 +103,11 @@ def test_the_null_model_is_of_the_rows_that_were_fitted():
         rate = np.average(kept["y"], weights=w)
         assert fit.null.n_obs == fit.n_obs == w.sum()
         assert fit.null.log_likelihood == pytest.approx(w @ stats.poisson.logpmf(kept["y"], rate), rel=1e-9)
+    shares = np.linspace(0.5, 1.5, 60)
+    sampled = jm.fit(jm.poisson("y ~ x"), data, missing="drop", probability_weights=shares)
+    rate = np.average(kept["y"], weights=shares[10:])
+    assert sampled.null.n_obs == 50
+    assert sampled.null.coef["rate[Intercept]"] == pytest.approx(np.log(rate), rel=1e-9)
 
 
 def test_what_is_held_stays_so_in_the_null_model():
