@@ -26,3 +26,15 @@ def far_from_zero(source: Source | None) -> dict[str, float]:
         for i in np.flatnonzero((spread > 0) & (mean > FAR * spread)):
             found[design.names[i]] = float(mean[i] / spread[i])
     return found
+
+
+def not_centred(source: Source | None) -> str:
+    """Which columns are so, in words; nothing where none is."""
+    far = far_from_zero(source)
+    if not far:
+        return ""
+    columns = ", ".join(f"{name!r} ({ratio:.0e} times)" for name, ratio in list(far.items())[:5])
+    return (
+        f"Columns hardly differ from a constant: the mean of {columns} is that many times its standard deviation, and "
+        "rounding errors are all that tells it from the constant term: subtract the mean."
+    )

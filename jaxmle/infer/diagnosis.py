@@ -12,7 +12,7 @@ from ..objective.passes import Evaluation
 from ..solve.quadratic import Quadratic
 from ..solve.solver import DONE, INTERRUPTED, MAX_STEPS, Solution
 from .blame import Context, find_blame
-from .centring import far_from_zero
+from .centring import not_centred
 from .covariance import complement, outer_product
 from .derivatives import DerivativeCheck, jitter
 from .directions import Direction, flat_vectors, in_words, towards, who
@@ -89,8 +89,8 @@ def diagnose(case: Case) -> Finding:
         return Finding("interrupted", f"Interrupted after {steps}; this is the best point so far.")
     if case.verdict is not None and case.verdict.separation is not None:
         return _separated(case, case.verdict.separation)
-    if far := far_from_zero(case.context.source):
-        return _not_centred(far)
+    if reason := not_centred(case.context.source):
+        return Finding("rounding", reason)
     if len(exact := beyond_resolution(case.z, case.model)):
         return _exact_fit(case, exact)
     if _sound_but_early(case):
@@ -264,16 +264,6 @@ def _apart(v: np.ndarray, found: Sequence[Direction]) -> bool:
 def beyond_resolution(z: np.ndarray, model: Quadratic) -> np.ndarray:
     """Positions in `z` whose standard errors would be smaller than numbers can tell apart."""
     return np.flatnonzero(model.metric * np.spacing(np.abs(z)) > RESOLUTION)
-
-
-def _not_centred(far: dict[str, float]) -> Finding:
-    columns = ", ".join(f"{name!r} ({ratio:.0e} times)" for name, ratio in list(far.items())[:5])
-    reason = (
-        f"Columns hardly differ from a constant: the mean of {columns} is that many times its standard deviation, and "
-    )
-    return Finding(
-        "rounding", reason + "rounding errors are all that tells it from the constant term: subtract the mean."
-    )
 
 
 def _exact_fit(case: Case, exact: np.ndarray) -> Finding:

@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import ModelError
 from ..objective.objective import Objective
 from ..solve.newton import Newton
+from ..solve.quadratic import factor
 from ..solve.solver import DONE, finite
 from .covariance import observed
 from .functions import derivatives_in_z
@@ -128,17 +129,17 @@ def _by_newton(o: Optimum, quantity: Quantity, width: float, side: float, near: 
             point = 0.5 * (point + good)
             continue
         _, slope, bend = quantity.at(point)
-        factor = _factor(e.matrix, None if bend is None else multiplier * bend)
-        if factor is None:
+        lower = _factor(e.matrix, None if bend is None else multiplier * bend)
+        if lower is None:
             return None
-        solve = lambda v, factor=factor: np.linalg.solve(factor.T, np.linalg.solve(factor, v))
+        solve = lambda v, lower=lower: np.linalg.solve(lower.T, np.linalg.solve(lower, v))
         out, back = solve(slope), solve(e.gradient)
         height = 2 * (target - e.value) + e.gradient @ back
         if height <= 0 or slope @ out <= 0:
             return None
         multiplier = side * np.sqrt(height / (slope @ out))
         step = multiplier * out - back
-        length = float(np.linalg.norm(factor.T @ step))
+        length = float(np.linalg.norm(lower.T @ step))
         good, point = point, point + step * min(1.0, LONGEST / max(length, 1e-300))
         if length <= ARRIVED:
             return point
@@ -147,12 +148,8 @@ def _by_newton(o: Optimum, quantity: Quantity, width: float, side: float, near: 
 
 def _factor(hessian: np.ndarray, bend: np.ndarray | None) -> np.ndarray | None:
     """The Cholesky factor of the Hessian less the quantity's own, or where there is none of the Hessian alone."""
-    for matrix in (hessian,) if bend is None else (hessian - bend, hessian):
-        try:
-            return np.linalg.cholesky(matrix)
-        except np.linalg.LinAlgError:
-            continue
-    return None
+    known = None if bend is None else factor(hessian - bend)
+    return factor(hessian) if known is None else known
 
 
 def _by_stages(o: Optimum, quantity: Quantity, width: float, side: float) -> np.ndarray | None:
@@ -262,9 +259,12 @@ def profile_of(o: Optimum, quantity: Quantity, name: str, level: float) -> Profi
     for side in (-1.0, 1.0):
         for width in WIDTHS:
             at = end(o, quantity, float(width), side)
-            if at is None or side * (quantity.at(at)[0] - estimate) < 0:
+            if at is None:
                 break
-            points[quantity.at(at)[0]] = -o.value - 0.5 * width**2
+            value = quantity.at(at)[0]
+            if side * (value - estimate) < 0:  # the way to it leads through infinity
+                break
+            points[value] = -o.value - 0.5 * width**2
     values = np.array(sorted(points))
     heights = np.array([points[v] for v in values.tolist()])
     return Profile(name, estimate, values, heights, interval, level)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .linesearch import NOISE, Point, WolfeSearch, evaluate_on, line_through
+from .quadratic import factor
 from .solver import DONE, FAILED, RUNNING, STALLED, Function, Solver, State, finite
 
 POLISH = 1e-4
@@ -175,8 +176,6 @@ def about_inverse(objective: Function, z: np.ndarray) -> np.ndarray | None:
         return None
     metric = np.sqrt(np.where(blank, np.diag(hessian)[curved].mean(), np.diag(hessian)))
     scaled = hessian / metric / metric[:, None] + np.diag(blank)
-    try:
-        np.linalg.cholesky(scaled - LEAST * np.eye(len(metric)))
-    except np.linalg.LinAlgError:
+    if factor(scaled - LEAST * np.eye(len(metric))) is None:
         return None
     return np.linalg.inv(scaled) / metric / metric[:, None]
